@@ -1,0 +1,195 @@
+//! The session's cookie, as text: read and written as Python's `http.cookies` and Django do, to the order of the
+//! attributes. No HTTP types, so that every web framework's adapter can use it.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::settings::{SameSite, Settings};
+
+/// The value of the cookie `name` in these `Cookie` headers; the last one, where there are several, as in Django.
+///
+/// ```
+/// use quintette_core::session::cookie;
+///
+/// let headers = [b"theme=dark; sessionid=abc".as_slice()];
+/// assert_eq!(cookie::value(headers, "sessionid").as_deref(), Some("abc"));
+/// ```
+pub fn value<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Option<Cow<'a, str>> {
+    let mut found = None;
+    for header in headers {
+        for chunk in header.split(|byte| *byte == b';') {
+            let Some(equals) = chunk.iter().position(|byte| *byte == b'=') else { continue };
+            if chunk[..equals].trim_ascii() == name.as_bytes() {
+                found = Some(&chunk[equals + 1..]);
+            }
+        }
+    }
+    found.map(|value| match String::from_utf8_lossy(value.trim_ascii()) {
+        Cow::Borrowed(text) => unquote(text).map_or(Cow::Borrowed(text), Cow::Owned),
+        Cow::Owned(text) => Cow::Owned(unquote(&text).unwrap_or(text)),
+    })
+}
+
+/// The `Set-Cookie` header that carries a session; a cookie without `max_age` ends with the browser.
+pub fn set(settings: &Settings, value: &str, max_age: Option<TimeDelta>, now: DateTime<Utc>) -> String {
+    let age = max_age.map(|age| {
+        let expires = now.checked_add_signed(age).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        (expires.format("%a, %d %b %Y %H:%M:%S GMT").to_string(), age.num_seconds())
+    });
+    let age = age.as_ref().map(|(expires, seconds)| (expires.as_str(), *seconds));
+    write(settings, &quote(value), age, settings.session_cookie_secure, settings.session_cookie_httponly)
+}
+
+/// The `Set-Cookie` header that makes a browser forget the session.
+pub fn delete(settings: &Settings) -> String {
+    // Browsers refuse a prefixed or SameSite=None cookie without Secure, its deletion included.
+    let secure = settings.session_cookie_name.starts_with("__Secure-")
+        || settings.session_cookie_name.starts_with("__Host-")
+        || settings.session_cookie_samesite == SameSite::None
+        || settings.session_cookie_partitioned;
+    write(settings, "\"\"", Some(("Thu, 01 Jan 1970 00:00:00 GMT", 0)), secure, false)
+}
+
+/// The attributes in the order of Python's `Morsel.OutputString`: sorted by name.
+fn write(settings: &Settings, value: &str, age: Option<(&str, i64)>, secure: bool, http_only: bool) -> String {
+    let mut header = String::with_capacity(160 + value.len());
+    header.push_str(&settings.session_cookie_name);
+    header.push('=');
+    header.push_str(value);
+    if let Some(domain) = &settings.session_cookie_domain {
+        header.push_str("; Domain=");
+        header.push_str(domain);
+    }
+    if let Some((expires, _)) = age {
+        header.push_str("; expires=");
+        header.push_str(expires);
+    }
+    if http_only {
+        header.push_str("; HttpOnly");
+    }
+    if let Some((_, seconds)) = age {
+        let _ = write!(header, "; Max-Age={seconds}");
+    }
+    if settings.session_cookie_partitioned {
+        header.push_str("; Partitioned");
+    }
+    header.push_str("; Path=");
+    header.push_str(&settings.session_cookie_path);
+    if let Some(same_site) = settings.session_cookie_samesite.as_attribute() {
+        header.push_str("; SameSite=");
+        header.push_str(same_site);
+    }
+    if secure {
+        header.push_str("; Secure");
+    }
+    header
+}
+
+/// Python's `_LegalChars` beyond letters and digits.
+const LEGAL: &[u8] = b"!#$%&'*+-.^_`|~:";
+/// And what it leaves as it is inside quotes.
+const LEGAL_IN_QUOTES: &[u8] = b" ()/<=>?@[]{}";
+
+fn quote(value: &str) -> Cow<'_, str> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || LEGAL.contains(&byte);
+    if !value.is_empty() && value.bytes().all(legal) {
+        return Cow::Borrowed(value);
+    }
+    let mut quoted = String::with_capacity(value.len() + 2);
+    quoted.push('"');
+    for byte in value.bytes() {
+        match byte {
+            b'"' | b'\\' => {
+                quoted.push('\\');
+                quoted.push(char::from(byte));
+            }
+            byte if legal(byte) || LEGAL_IN_QUOTES.contains(&byte) => quoted.push(char::from(byte)),
+            byte => {
+                let _ = write!(quoted, "\\{byte:03o}");
+            }
+        }
+    }
+    quoted.push('"');
+    Cow::Owned(quoted)
+}
+
+/// Takes the quotes off a quoted value and undoes its escapes: `\"`, and three octal digits for a byte.
+fn unquote(value: &str) -> Option<String> {
+    let inner = value.strip_prefix('"')?.strip_suffix('"')?;
+    let mut text = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let octal = rest.get(..3).filter(|digits| {
+            digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit)) && digits.as_bytes()[0] <= b'3'
+        });
+        if let Some(byte) = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            text.push(char::from(byte));
+            rest = &rest[3..];
+        } else if let Some(escaped) = rest.chars().next() {
+            text.push(escaped);
+            rest = &rest[escaped.len_utf8()..];
+        } else {
+            text.push('\\');
+        }
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(header: &str) -> Option<String> {
+        value([header.as_bytes()], "sessionid").map(Cow::into_owned)
+    }
+
+    #[test]
+    fn the_last_of_several_wins() {
+        assert_eq!(read("sessionid=one; a=b; sessionid = two ").as_deref(), Some("two"));
+        assert_eq!(read("xsessionid=one;sessionidx=two;sessionid").as_deref(), None);
+        assert_eq!(read("sessionid=").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn quotes_are_pythons() {
+        assert_eq!(read(r#"sessionid="a\"b\054c""#).as_deref(), Some("a\"b,c"));
+        assert_eq!(read(r#"sessionid=""#).as_deref(), Some("\""));
+        assert_eq!(quote("a b;c\r\n"), r#""a b\073c\015\012""#);
+    }
+
+    #[test]
+    fn a_cookie_has_djangos_attributes_in_djangos_order() {
+        let mut settings = Settings::new("a secret");
+        settings.session_cookie_domain = Some("example.com".into());
+        settings.session_cookie_secure = true;
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        assert_eq!(
+            set(&settings, "abc", Some(TimeDelta::seconds(60)), now),
+            "sessionid=abc; Domain=example.com; expires=Thu, 01 Jan 1970 00:01:00 GMT; HttpOnly; Max-Age=60; Path=/; \
+             SameSite=Lax; Secure"
+        );
+        assert_eq!(
+            delete(&settings),
+            "sessionid=\"\"; Domain=example.com; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/; \
+             SameSite=Lax"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_header_is_read_without_an_accident(header: Vec<u8>) {
+            let _ = value([header.as_slice()], "s");
+        }
+
+        #[test]
+        fn what_is_written_is_read(text in "[ -~]{1,64}") {
+            let header = format!("sessionid={}", quote(&text));
+            proptest::prop_assert_eq!(read(&header), Some(text));
+        }
+    }
+}
