@@ -1,1 +1,44 @@
-//! .
+//! Django's sessions for Rust web services, byte-compatible with a live Django.
+//!
+//! A Rust service and a Django site that share a `SECRET_KEY` and a store share their visitors: who has a cart there
+//! has it here. All five of Django's engines are here (database, cache, cached database, files, signed cookies), every
+//! setting by its name, every default.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use quintette::sessions::{self, Session, SessionError, SessionLayer};
+//! use quintette::settings::Settings;
+//!
+//! async fn visits(session: Session) -> Result<String, SessionError> {
+//!     let visits = session.update("visits", |visits: Option<u64>| visits.unwrap_or(0) + 1).await?;
+//!     Ok(format!("Visit number {visits}"))
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let settings = Settings::load()?; // settings.toml, then the environment
+//!     let sessions = sessions::connect(settings).await?; // the engine that SESSION_ENGINE names
+//!     let app = Router::new().route("/", get(visits)).layer(SessionLayer::new(sessions));
+//!     axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8000").await?, app).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! | what | where |
+//! | --- | --- |
+//! | the session of a request, engines, the layer, inactivity timeout | [`sessions`] |
+//! | caches | [`cache`] |
+//! | databases and migrations | [`db`] |
+//! | settings by Django's names | [`settings`] |
+//! | signed values | [`signing`] |
+//!
+//! # Features
+//!
+//! `axum` (default): [`Session`](sessions::Session) as an extractor and its errors as responses. The layers are plain
+//! tower and need no feature. `sqlite` (default): the database engines on SQLite.
+
+pub mod cache;
+pub mod db;
+pub mod sessions;
+
+pub use quintette_core::{json, settings, signing};

@@ -1,0 +1,59 @@
+//! Caches, by Django's names: where the `cache` and `cached_db` engines keep sessions.
+
+mod local;
+
+use std::sync::Arc;
+
+use quintette_core::session::{SessionError, SessionErrorKind};
+use quintette_core::settings::{CacheBackend, Settings};
+
+pub use local::LocalCache;
+pub use quintette_core::cache::{Cache, CacheError, Swapped, make_key};
+
+/// A cache of `CACHES`, with the names that Django gives to what it keeps there.
+#[derive(Clone, Debug)]
+pub struct NamedCache {
+    cache: Arc<dyn Cache>,
+    key_prefix: String,
+    version: i64,
+}
+
+impl NamedCache {
+    /// This cache, with Django's default names: no `KEY_PREFIX`, `VERSION` 1.
+    pub fn new(cache: Arc<dyn Cache>) -> Self {
+        Self { cache, key_prefix: String::new(), version: 1 }
+    }
+
+    /// The cache that `CACHES` has under this alias.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such alias, or its backend is not to be had.
+    pub fn connect(settings: &Settings, alias: &str) -> Result<Self, SessionError> {
+        let misconfigured = |message: String| SessionError::new(SessionErrorKind::Misconfigured, message);
+        let cache = settings
+            .caches
+            .get(alias)
+            .ok_or_else(|| misconfigured(format!("SESSION_CACHE_ALIAS is {alias:?}, but CACHES has no such cache")))?;
+        let backend: Arc<dyn Cache> = match cache.backend {
+            CacheBackend::LocMem => Arc::new(LocalCache::new(cache.max_entries())),
+            ref other => {
+                return Err(misconfigured(format!(
+                    "CACHES[{alias:?}] is {other}, which this version does not speak yet: use \
+                     \"django.core.cache.backends.locmem.LocMemCache\""
+                )));
+            }
+        };
+        Ok(Self { cache: backend, key_prefix: cache.key_prefix.clone(), version: cache.version })
+    }
+
+    /// The cache itself.
+    pub fn cache(&self) -> &dyn Cache {
+        &*self.cache
+    }
+
+    /// The name under which it keeps `key`.
+    pub fn name(&self, key: &str) -> String {
+        make_key(&self.key_prefix, self.version, key)
+    }
+}

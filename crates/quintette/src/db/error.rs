@@ -1,0 +1,20 @@
+use quintette_core::session::{SessionError, SessionErrorKind};
+
+/// A failed statement, told so that a person knows what to do: `place` is the file or the server.
+pub(super) fn translate(place: &str, error: sqlx::Error) -> SessionError {
+    let database = error.as_database_error().map(|error| error.message().to_owned()).unwrap_or_default();
+    if database.contains("no such table") {
+        return missing_table(place).with_source(error);
+    }
+    SessionError::unavailable(&format!("the session database {place}"), error)
+}
+
+pub(super) fn missing_table(place: &str) -> SessionError {
+    SessionError::new(
+        SessionErrorKind::Misconfigured,
+        format!(
+            "the database {place} has no table django_session: run `quintette migrate` (or Django's \
+             `manage.py migrate`) with the same DATABASE_URL"
+        ),
+    )
+}

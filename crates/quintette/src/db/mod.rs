@@ -1,0 +1,112 @@
+//! Databases: the only room that names SQL.
+//!
+//! [`Database::connect`] opens what `DATABASE_URL` names; [`Database::migrate`] makes the tables as Django's migrations
+//! make them. An application that has a pool already hands it over, and the engines use it.
+//!
+//! SQLite is here. PostgreSQL and MySQL/MariaDB will stand beside it, a folder each with the same files.
+
+mod error;
+mod migrations;
+mod session_table;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::sync::Arc;
+
+use quintette_core::session::{SessionError, SessionErrorKind};
+use quintette_core::settings::{DatabaseUrl, Settings};
+
+pub use migrations::Migrated;
+pub(crate) use session_table::{SessionRow, SessionTable};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteDatabase;
+
+/// A database that holds Django's tables. A cheap handle: clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Database {
+    backend: Backend,
+}
+
+#[derive(Clone, Debug)]
+enum Backend {
+    #[cfg(feature = "sqlite")]
+    Sqlite(SqliteDatabase),
+}
+
+impl Database {
+    /// Opens the database that `DATABASE_URL` names. It must be there: [`create`](Self::create) makes it.
+    ///
+    /// # Errors
+    ///
+    /// Where it is missing, cannot be opened or written, or is of a kind that this build does not speak: the message
+    /// says what and where.
+    pub async fn connect(settings: &Settings) -> Result<Self, SessionError> {
+        Self::open(settings, false).await
+    }
+
+    /// As [`connect`](Self::connect), and makes an SQLite file that is missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn create(settings: &Settings) -> Result<Self, SessionError> {
+        Self::open(settings, true).await
+    }
+
+    async fn open(settings: &Settings, create: bool) -> Result<Self, SessionError> {
+        let url = settings.database_url.as_ref().ok_or_else(|| {
+            misconfigured(format!(
+                "SESSION_ENGINE is {}, which needs a database, but DATABASE_URL is not set. \
+                 Set it to something like sqlite:///srv/shop/db.sqlite3",
+                settings.session_engine
+            ))
+        })?;
+        match url {
+            #[cfg(feature = "sqlite")]
+            DatabaseUrl::Sqlite(location) => {
+                let sqlite = SqliteDatabase::open(location, settings, create).await?;
+                Ok(Self { backend: Backend::Sqlite(sqlite) })
+            }
+            other => Err(misconfigured(format!(
+                "DATABASE_URL names {other}, which this build does not speak. It speaks SQLite (sqlite:///path)"
+            ))),
+        }
+    }
+
+    /// Makes what is missing of Django's tables, as Django's migrations do, and says what it made.
+    ///
+    /// What Django has migrated is left alone; what is made here Django finds migrated.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot answer or be written.
+    ///
+    /// # Cancellation
+    ///
+    /// A migration is made whole or not at all.
+    pub async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
+        match &self.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(sqlite) => sqlite.migrate().await,
+        }
+    }
+
+    /// The table `django_session`. Fails where it is not there.
+    pub(crate) async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError> {
+        match &self.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(sqlite) => sqlite.session_table().await,
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl From<SqliteDatabase> for Database {
+    fn from(sqlite: SqliteDatabase) -> Self {
+        Self { backend: Backend::Sqlite(sqlite) }
+    }
+}
+
+fn misconfigured(message: String) -> SessionError {
+    SessionError::new(SessionErrorKind::Misconfigured, message)
+}

@@ -1,0 +1,148 @@
+//! Django's tables on SQLite, as Django keeps them there: dates are naive text, in UTC with `USE_TZ`.
+
+mod migrations;
+mod session_table;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quintette_core::session::{SessionError, SessionErrorKind};
+use quintette_core::settings::{Settings, SqliteLocation};
+use quintette_core::time::TimeZone;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
+
+use super::error::{missing_table, translate};
+use super::{Migrated, SessionTable};
+use session_table::SqliteSessionTable;
+
+/// How long a statement waits for another process that writes, before it fails as locked.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An SQLite file, or the pool of an application that has one.
+#[derive(Clone, Debug)]
+pub struct SqliteDatabase {
+    reader: SqlitePool,
+    /// SQLite has one writer at a time. Ours queue for one connection, first come, first served; on connections of
+    /// their own they would poll for the file's lock, and the unlucky would starve.
+    writer: SqlitePool,
+    place: Arc<str>,
+    time_zone: TimeZone,
+}
+
+impl SqliteDatabase {
+    /// Uses the pool that the application has. Its journal mode and its time-outs are the application's.
+    ///
+    /// ```
+    /// # async fn example(settings: &quintette::settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
+    /// use quintette::db::{Database, SqliteDatabase};
+    ///
+    /// let pool = sqlx::SqlitePool::connect("sqlite:shop.sqlite3").await?;
+    /// let database = Database::from(SqliteDatabase::from_pool(pool, settings));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_pool(pool: SqlitePool, settings: &Settings) -> Self {
+        let place = pool.connect_options().get_filename().display().to_string().into();
+        Self { reader: pool.clone(), writer: pool, place, time_zone: time_zone(settings) }
+    }
+
+    pub(super) async fn open(
+        location: &SqliteLocation,
+        settings: &Settings,
+        create: bool,
+    ) -> Result<Self, SessionError> {
+        let SqliteLocation::File(path) = location else {
+            return Self::open_in_memory(settings).await;
+        };
+        if !create && !path.exists() {
+            return Err(SessionError::new(
+                SessionErrorKind::Misconfigured,
+                format!(
+                    "DATABASE_URL names {}, which does not exist: run `quintette migrate` (or Django's \
+                     `manage.py migrate`) to make it",
+                    path.display()
+                ),
+            ));
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(create)
+            .busy_timeout(BUSY_TIMEOUT)
+            // Readers and a writer go on side by side; Django reads and writes such a file as any other.
+            .journal_mode(SqliteJournalMode::Wal);
+        let pool = |connections: u32| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                // A file does not hang up: there is nothing to ask before each statement.
+                .test_before_acquire(false)
+                .idle_timeout(None)
+                .max_lifetime(None)
+        };
+        let readers = std::thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2));
+        let writer = pool(1).connect_with(options.clone()).await;
+        let database = Self {
+            writer: writer.map_err(|error| cannot_open(path, error))?,
+            reader: pool(readers.clamp(2, 8)).connect_lazy_with(options),
+            place: path.display().to_string().into(),
+            time_zone: time_zone(settings),
+        };
+        database.check_writable(path).await?;
+        Ok(database)
+    }
+
+    /// One connection that is never closed: with the last one, the database would go.
+    async fn open_in_memory(settings: &Settings) -> Result<Self, SessionError> {
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect("sqlite::memory:")
+            .await
+            .map_err(|error| translate(":memory:", error))?;
+        Ok(Self { reader: pool.clone(), writer: pool, place: ":memory:".into(), time_zone: time_zone(settings) })
+    }
+
+    /// Tells a read-only database at start-up, and not with the first visitor's cart.
+    async fn check_writable(&self, path: &Path) -> Result<(), SessionError> {
+        let mut connection = self.writer.acquire().await.map_err(|error| cannot_open(path, error))?;
+        for statement in ["BEGIN IMMEDIATE", "ROLLBACK"] {
+            sqlx::query(statement).execute(&mut *connection).await.map_err(|error| cannot_open(path, error))?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
+        migrations::migrate(&self.writer, self.time_zone).await.map_err(|error| translate(&self.place, error))
+    }
+
+    pub(super) async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError> {
+        let found = migrations::has_table(&self.reader, "django_session").await;
+        if !found.map_err(|error| translate(&self.place, error))? {
+            return Err(missing_table(&self.place));
+        }
+        Ok(Arc::new(SqliteSessionTable::new(self.clone())))
+    }
+}
+
+fn time_zone(settings: &Settings) -> TimeZone {
+    TimeZone { use_tz: settings.use_tz, zone: settings.time_zone }
+}
+
+fn cannot_open(path: &Path, error: sqlx::Error) -> SessionError {
+    let hint = match error.as_database_error().and_then(|error| error.code()).as_deref() {
+        // https://sqlite.org/rescode.html
+        Some("5" | "6" | "261" | "517") => "another program holds it locked: end that program's transaction",
+        Some(code) if code.parse().is_ok_and(|code: i32| code & 0xff == 8) => {
+            "it is read-only: give this user the right to write to it and to its directory"
+        }
+        Some("14" | "1038" | "526") => "it cannot be opened: check that its directory exists and may be written",
+        Some("26") => "it is no SQLite database",
+        _ => "it cannot be used",
+    };
+    SessionError::new(SessionErrorKind::Unavailable, format!("DATABASE_URL: {}: {hint} ({error})", path.display()))
+        .with_source(error)
+}

@@ -1,0 +1,177 @@
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+use quintette_core::session::{SessionError, SessionKey};
+use quintette_core::time::TimeZone;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
+
+use super::SqliteDatabase;
+use crate::db::error::translate;
+use crate::db::{SessionRow, SessionTable};
+
+#[derive(Debug)]
+pub(super) struct SqliteSessionTable {
+    database: SqliteDatabase,
+}
+
+impl SqliteSessionTable {
+    pub(super) fn new(database: SqliteDatabase) -> Self {
+        Self { database }
+    }
+
+    fn text(&self, time: DateTime<Utc>) -> String {
+        to_text(time, self.database.time_zone)
+    }
+
+    fn row(&self, row: &SqliteRow) -> Result<SessionRow, sqlx::Error> {
+        // Unchecked, since Django's `datetime` columns hold text, and a column may hold anything in SQLite.
+        let expires: String = row.try_get_unchecked("expire_date")?;
+        let expires = NaiveDateTime::parse_from_str(&expires, "%Y-%m-%d %H:%M:%S%.f").unwrap_or_default();
+        Ok(SessionRow {
+            data: row.try_get_unchecked("session_data")?,
+            expires_at: self.database.time_zone.from_naive(expires),
+        })
+    }
+
+    fn failed(&self) -> impl Fn(sqlx::Error) -> SessionError + '_ {
+        |error| translate(&self.database.place, error)
+    }
+
+    fn one(&self, result: Result<SqliteQueryResult, sqlx::Error>) -> Result<bool, SessionError> {
+        Ok(result.map_err(self.failed())?.rows_affected() > 0)
+    }
+}
+
+#[async_trait]
+impl SessionTable for SqliteSessionTable {
+    async fn select(&self, key: &SessionKey, now: DateTime<Utc>) -> Result<Option<SessionRow>, SessionError> {
+        let row = sqlx::query(
+            "SELECT session_data, expire_date FROM django_session WHERE session_key = ? AND expire_date > ?",
+        )
+        .bind(key.as_str())
+        .bind(self.text(now))
+        .fetch_optional(&self.database.reader)
+        .await
+        .map_err(self.failed())?;
+        row.map(|row| self.row(&row)).transpose().map_err(self.failed())
+    }
+
+    async fn insert(&self, key: &SessionKey, data: &str, expires_at: DateTime<Utc>) -> Result<bool, SessionError> {
+        let result = sqlx::query(
+            "INSERT INTO django_session (session_key, session_data, expire_date) VALUES (?, ?, ?) \
+             ON CONFLICT (session_key) DO NOTHING",
+        )
+        .bind(key.as_str())
+        .bind(data)
+        .bind(self.text(expires_at))
+        .execute(&self.database.writer)
+        .await;
+        self.one(result)
+    }
+
+    async fn update(
+        &self,
+        key: &SessionKey,
+        seen: &str,
+        data: &str,
+        expires_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, SessionError> {
+        let result = sqlx::query(
+            "UPDATE django_session SET session_data = ?, expire_date = ? \
+             WHERE session_key = ? AND session_data = ? AND expire_date > ?",
+        )
+        .bind(data)
+        .bind(self.text(expires_at))
+        .bind(key.as_str())
+        .bind(seen)
+        .bind(self.text(now))
+        .execute(&self.database.writer)
+        .await;
+        self.one(result)
+    }
+
+    async fn touch(
+        &self,
+        key: &SessionKey,
+        seen: &str,
+        expires_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, SessionError> {
+        let result = sqlx::query(
+            "UPDATE django_session SET expire_date = ? \
+             WHERE session_key = ? AND session_data = ? AND expire_date > ?",
+        )
+        .bind(self.text(expires_at))
+        .bind(key.as_str())
+        .bind(seen)
+        .bind(self.text(now))
+        .execute(&self.database.writer)
+        .await;
+        self.one(result)
+    }
+
+    async fn delete(&self, key: &SessionKey, seen: Option<&str>) -> Result<bool, SessionError> {
+        let result =
+            sqlx::query("DELETE FROM django_session WHERE session_key = ? AND (? IS NULL OR session_data = ?)")
+                .bind(key.as_str())
+                .bind(seen)
+                .bind(seen)
+                .execute(&self.database.writer)
+                .await;
+        self.one(result)
+    }
+
+    async fn count_expired(&self, now: DateTime<Utc>) -> Result<u64, SessionError> {
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM django_session WHERE expire_date < ?")
+            .bind(self.text(now))
+            .fetch_one(&self.database.reader)
+            .await
+            .map_err(self.failed())?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    async fn delete_expired(&self, limit: u32, now: DateTime<Utc>) -> Result<u64, SessionError> {
+        let deleted = sqlx::query(
+            "DELETE FROM django_session WHERE session_key IN \
+             (SELECT session_key FROM django_session WHERE expire_date < ? ORDER BY expire_date LIMIT ?)",
+        )
+        .bind(self.text(now))
+        .bind(limit)
+        .execute(&self.database.writer)
+        .await
+        .map_err(self.failed())?;
+        Ok(deleted.rows_affected())
+    }
+
+    async fn page(
+        &self,
+        after: Option<&SessionKey>,
+        limit: usize,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(SessionKey, SessionRow)>, SessionError> {
+        let rows = sqlx::query(
+            "SELECT session_key, session_data, expire_date FROM django_session \
+             WHERE session_key > ? AND expire_date > ? ORDER BY session_key LIMIT ?",
+        )
+        .bind(after.map_or("", SessionKey::as_str))
+        .bind(self.text(now))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.database.reader)
+        .await
+        .map_err(self.failed())?;
+        let rows = rows.iter().filter_map(|row| match row.try_get_unchecked::<String, _>("session_key") {
+            // A key that no cookie could carry is nobody's session.
+            Ok(key) => SessionKey::parse(key).map(|key| self.row(row).map(|row| (key, row))),
+            Err(error) => Some(Err(error)),
+        });
+        rows.collect::<Result<_, _>>().map_err(self.failed())
+    }
+}
+
+/// The text that Django's SQLite backend stores for a time: Python's `str(datetime)`, which leaves out microseconds of zero.
+pub(super) fn to_text(time: DateTime<Utc>, time_zone: TimeZone) -> String {
+    let naive = time_zone.to_naive(time).trunc_subsecs(6);
+    let format = if naive.and_utc().timestamp_subsec_micros() == 0 { "%Y-%m-%d %H:%M:%S" } else { "%Y-%m-%d %H:%M:%S%.6f" };
+    naive.format(format).to_string()
+}

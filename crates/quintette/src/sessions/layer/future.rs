@@ -1,0 +1,119 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use chrono::Utc;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body_util::{Either, Full};
+use pin_project_lite::pin_project;
+use quintette_core::session::{CookieAction, Outcome, Session, SessionError, Sessions, cookie};
+
+type Finish = Pin<Box<dyn Future<Output = Result<Outcome, SessionError>> + Send>>;
+
+pin_project! {
+    /// The response of a [`SessionService`](super::SessionService): the inner one, once its session is saved.
+    pub struct ResponseFuture<F, ResBody> {
+        #[pin]
+        handler: F,
+        session: Session,
+        sessions: Sessions,
+        finishing: Option<(Finish, Response<ResBody>)>,
+    }
+}
+
+impl<F, ResBody> ResponseFuture<F, ResBody> {
+    pub(super) fn new(handler: F, session: Session, sessions: Sessions) -> Self {
+        Self { handler, session, sessions, finishing: None }
+    }
+}
+
+impl<F, ResBody, E> Future for ResponseFuture<F, ResBody>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+{
+    type Output = Result<Response<Either<ResBody, Full<Bytes>>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.finishing.is_none() {
+            let response = ready!(this.handler.poll(context))?;
+            if !this.session.needs_finish() {
+                return Poll::Ready(Ok(response.map(Either::Left)));
+            }
+            let session = this.session.clone();
+            let server_error = response.status().is_server_error();
+            let finish: Finish = Box::pin(async move { session.finish(server_error).await });
+            *this.finishing = Some((finish, response));
+        }
+        let (finish, _) = this.finishing.as_mut().expect("set just above");
+        let outcome = ready!(finish.as_mut().poll(context));
+        let (_, response) = this.finishing.take().expect("set just above");
+        Poll::Ready(Ok(match outcome {
+            Ok(outcome) => apply(response, &outcome, this.sessions).map(Either::Left),
+            Err(error) => error_response(&error).map(Either::Right),
+        }))
+    }
+}
+
+impl<F, ResBody> std::fmt::Debug for ResponseFuture<F, ResBody> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResponseFuture").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+fn apply<B>(mut response: Response<B>, outcome: &Outcome, sessions: &Sessions) -> Response<B> {
+    let headers = response.headers_mut();
+    if outcome.vary {
+        vary_on_cookie(headers);
+    }
+    let settings = sessions.settings();
+    let cookie = match &outcome.cookie {
+        CookieAction::Keep => return response,
+        CookieAction::Delete => cookie::delete(settings),
+        CookieAction::Set { key, max_age } => cookie::set(settings, key.as_str(), *max_age, Utc::now()),
+    };
+    match HeaderValue::try_from(cookie) {
+        Ok(cookie) => {
+            headers.append(header::SET_COOKIE, cookie);
+            response
+        }
+        // The settings are checked at start-up, and a value is quoted: not reachable but through a defect.
+        Err(error) => {
+            tracing::error!(target: "quintette::session", %error, "the session's cookie is no header value");
+            response
+        }
+    }
+}
+
+/// Django's `patch_vary_headers`: one header, what was there first, `*` stays alone.
+fn vary_on_cookie(headers: &mut HeaderMap) {
+    let varies: Vec<String> = headers
+        .get_all(header::VARY)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|field| field.trim().to_owned())
+        .filter(|field| !field.is_empty())
+        .collect();
+    if varies.is_empty() {
+        headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
+    } else if varies.iter().any(|field| field == "*") {
+        headers.insert(header::VARY, HeaderValue::from_static("*"));
+    } else if !varies.iter().any(|field| field.eq_ignore_ascii_case("cookie")) {
+        let joined = format!("{}, Cookie", varies.join(", "));
+        headers.insert(header::VARY, HeaderValue::try_from(joined).expect("made of header values"));
+    }
+}
+
+fn error_response(error: &SessionError) -> Response<Full<Bytes>> {
+    error.log();
+    let mut response = Response::new(Full::from(error.public_message().to_owned()));
+    *response.status_mut() = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
