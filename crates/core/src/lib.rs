@@ -1,1 +1,4 @@
 //! Formats and contracts.
+
+pub mod json;
+pub mod signing;
