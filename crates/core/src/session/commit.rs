@@ -91,12 +91,7 @@ impl Session {
             if let Some(key) = session.key() {
                 session.engine().delete(&key, None).await?;
             }
-            *session.state() = State {
-                data: Some(Arc::default()),
-                accessed: true,
-                modified: true,
-                ..State::default()
-            };
+            *session.state() = State { data: Some(Arc::default()), accessed: true, modified: true, ..State::default() };
             Ok(())
         };
         self.inner.sessions.run_to_end(flush).await
@@ -164,8 +159,8 @@ impl Session {
                 let settings = self.inner.sessions.settings();
                 let data = state.data.as_deref();
                 let expiry = data.and_then(|data| Expiry::read(data, self.inner.sessions.time_zone()));
-                let max_age = (!Expiry::at_browser_close(expiry, settings))
-                    .then(|| Expiry::age(expiry, settings, Utc::now()));
+                let max_age =
+                    (!Expiry::at_browser_close(expiry, settings)).then(|| Expiry::age(expiry, settings, Utc::now()));
                 Outcome { vary, cookie: CookieAction::Set { key: key.clone(), max_age } }
             }
             _ => Outcome { vary, cookie: CookieAction::Keep },
@@ -200,14 +195,14 @@ impl Session {
                 return Ok(Saved::Saved);
             };
             let (changes, data) = self.state().begin();
-            let changed = !changes.is_empty();
-            match self.write(&key, &revision, &data, changed).await {
+            let untouched = changes.is_empty();
+            match self.write(&key, &revision, &data, untouched).await {
                 Ok(Replaced::Stored(receipt)) => {
                     self.state().stored(receipt);
-                    return Ok(match (changed, retries) {
-                        (false, _) => Saved::Unchanged,
-                        (true, 0) => Saved::Saved,
-                        (true, retries) => Saved::Merged { retries },
+                    return Ok(match (untouched, retries) {
+                        (true, _) => Saved::Unchanged,
+                        (false, 0) => Saved::Saved,
+                        (false, retries) => Saved::Merged { retries },
                     });
                 }
                 Ok(Replaced::Conflict) => self.state().undo(changes),
@@ -239,7 +234,10 @@ impl Session {
         match stored {
             Some(stored) => {
                 let revision = stored.revision.clone().ok_or_else(|| {
-                    SessionError::new(SessionErrorKind::Misconfigured, "the engine loaded for an update without a revision")
+                    SessionError::new(
+                        SessionErrorKind::Misconfigured,
+                        "the engine loaded for an update without a revision",
+                    )
                 })?;
                 state.rebase(stored)?;
                 Ok(Some((key, revision)))
@@ -253,12 +251,12 @@ impl Session {
         }
     }
 
-    async fn write(&self, key: &SessionKey, seen: &Revision, data: &SessionData, changed: bool) -> Result<Replaced> {
+    async fn write(&self, key: &SessionKey, seen: &Revision, data: &SessionData, untouched: bool) -> Result<Replaced> {
         let record = self.record(data);
-        if changed {
-            self.engine().replace(key, seen, &record).await
-        } else {
+        if untouched {
             self.engine().touch(key, seen, &record).await
+        } else {
+            self.engine().replace(key, seen, &record).await
         }
     }
 
@@ -324,7 +322,8 @@ impl Session {
                 Deleted::Gone => break,
                 Deleted::Conflict => {}
             }
-            let Some(Stored { mut data, revision: Some(newest), .. }) = self.engine().load_for_update(old).await? else {
+            let Some(Stored { mut data, revision: Some(newest), .. }) = self.engine().load_for_update(old).await?
+            else {
                 break;
             };
             seen = newest;

@@ -134,9 +134,7 @@ impl SessionData {
             Decoded::Foreign(python_type) => Some((key, python_type)),
             Decoded::Json(_) => None,
         });
-        foreign.map_or(Ok(()), |(key, python_type)| {
-            Err(SessionError::foreign(&json::unescape_key(key), python_type))
-        })
+        foreign.map_or(Ok(()), |(key, python_type)| Err(SessionError::foreign(&json::unescape_key(key), python_type)))
     }
 
     fn json_entries(&self) -> impl Iterator<Item = (&str, &RawJson)> {

@@ -60,24 +60,14 @@ pub trait SessionEngine: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// Where the store cannot answer, or the record cannot be stored.
-    async fn replace(
-        &self,
-        key: &SessionKey,
-        seen: &Revision,
-        record: &Record<'_>,
-    ) -> Result<Replaced, SessionError>;
+    async fn replace(&self, key: &SessionKey, seen: &Revision, record: &Record<'_>) -> Result<Replaced, SessionError>;
 
     /// Moves the expiry of exactly the revision that was `seen`, and keeps its data as it is stored.
     ///
     /// # Errors
     ///
     /// Where the store cannot answer.
-    async fn touch(
-        &self,
-        key: &SessionKey,
-        seen: &Revision,
-        record: &Record<'_>,
-    ) -> Result<Replaced, SessionError>;
+    async fn touch(&self, key: &SessionKey, seen: &Revision, record: &Record<'_>) -> Result<Replaced, SessionError>;
 
     /// Deletes the session: whatever is stored, or only the revision that was `seen`. After it has returned, no
     /// load and no cache serves the session again.

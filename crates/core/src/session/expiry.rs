@@ -55,9 +55,7 @@ impl Expiry {
         match expiry {
             Some(Self::AfterIdle(age)) => age,
             // Python floors the difference of two times to whole seconds.
-            Some(Self::At(time)) => {
-                TimeDelta::seconds((time.to_utc() - now).num_milliseconds().div_euclid(1_000))
-            }
+            Some(Self::At(time)) => TimeDelta::seconds((time.to_utc() - now).num_milliseconds().div_euclid(1_000)),
             Some(Self::BrowserClose) | None => settings.session_cookie_age,
         }
     }
@@ -66,9 +64,7 @@ impl Expiry {
     pub(super) fn date(expiry: Option<Self>, settings: &Settings, now: DateTime<Utc>) -> DateTime<Utc> {
         match expiry {
             Some(Self::At(time)) => time.to_utc(),
-            other => now
-                .checked_add_signed(Self::age(other, settings, now))
-                .unwrap_or(DateTime::<Utc>::MAX_UTC),
+            other => now.checked_add_signed(Self::age(other, settings, now)).unwrap_or(DateTime::<Utc>::MAX_UTC),
         }
     }
 

@@ -42,7 +42,7 @@ impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
         self.log();
         let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, self.public_message()).into_response();
+        let mut response = (status, self.public_message().to_owned()).into_response();
         if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

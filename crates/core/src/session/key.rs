@@ -34,10 +34,7 @@ impl SessionKey {
             getrandom::fill(&mut bytes)
                 .map_err(|error| super::SessionError::unavailable("the system's randomness", error))?;
             let fair = bytes.iter().filter(|byte| **byte < 252);
-            key.extend(
-                fair.take(LENGTH - key.len())
-                    .map(|byte| char::from(ALPHABET[usize::from(byte % 36)])),
-            );
+            key.extend(fair.take(LENGTH - key.len()).map(|byte| char::from(ALPHABET[usize::from(byte % 36)])));
         }
         Ok(Self(key.into()))
     }
