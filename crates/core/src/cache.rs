@@ -43,7 +43,13 @@ pub trait Cache: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// Where the cache cannot answer.
-    async fn replace(&self, name: &str, seen: &[u8], value: Vec<u8>, ttl: Duration) -> Result<Swapped, CacheError>;
+    async fn replace(
+        &self,
+        name: &str,
+        seen: &[u8],
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<Swapped, CacheError>;
 
     /// Deletes exactly the bytes that were `seen`, or whatever is there.
     ///

@@ -18,7 +18,11 @@ pub struct TimeZone {
 impl TimeZone {
     /// What a database column without a time zone holds for this time.
     pub fn to_naive(self, time: DateTime<Utc>) -> NaiveDateTime {
-        if self.use_tz { time.naive_utc() } else { time.with_timezone(&self.zone).naive_local() }
+        if self.use_tz {
+            time.naive_utc()
+        } else {
+            time.with_timezone(&self.zone).naive_local()
+        }
     }
 
     /// The time that such a column means. A local time that a clock change skipped or repeated is taken as early as
@@ -27,12 +31,17 @@ impl TimeZone {
         if self.use_tz {
             return naive.and_utc();
         }
-        self.local(naive).map_or_else(|| naive.and_utc(), |time| time.to_utc())
+        self.local(naive)
+            .map_or_else(|| naive.and_utc(), |time| time.to_utc())
     }
 
     /// The text that Python's `isoformat()` gives: with its offset, or naive in `TIME_ZONE`.
     pub fn isoformat(self, time: DateTime<FixedOffset>) -> String {
-        let seconds = if time.timestamp_subsec_micros() == 0 { "%Y-%m-%dT%H:%M:%S" } else { "%Y-%m-%dT%H:%M:%S%.6f" };
+        let seconds = if time.timestamp_subsec_micros() == 0 {
+            "%Y-%m-%dT%H:%M:%S"
+        } else {
+            "%Y-%m-%dT%H:%M:%S%.6f"
+        };
         if self.use_tz {
             time.format(&format!("{seconds}%:z")).to_string()
         } else {
@@ -44,10 +53,21 @@ impl TimeZone {
     ///
     /// A text without an offset is in `TIME_ZONE`.
     pub fn parse(self, text: &str) -> Option<DateTime<FixedOffset>> {
-        const AWARE: [&str; 4] =
-            ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%d %H:%M%#z"];
-        const NAIVE: [&str; 4] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
-        let aware = AWARE.iter().find_map(|format| DateTime::parse_from_str(text, format).ok());
+        const AWARE: [&str; 4] = [
+            "%Y-%m-%dT%H:%M:%S%.f%#z",
+            "%Y-%m-%d %H:%M:%S%.f%#z",
+            "%Y-%m-%dT%H:%M%#z",
+            "%Y-%m-%d %H:%M%#z",
+        ];
+        const NAIVE: [&str; 4] = [
+            "%Y-%m-%dT%H:%M:%S%.f",
+            "%Y-%m-%d %H:%M:%S%.f",
+            "%Y-%m-%dT%H:%M",
+            "%Y-%m-%d %H:%M",
+        ];
+        let aware = AWARE
+            .iter()
+            .find_map(|format| DateTime::parse_from_str(text, format).ok());
         aware.or_else(|| {
             let naive = NAIVE
                 .iter()
@@ -61,7 +81,9 @@ impl TimeZone {
         let local = self.zone.from_local_datetime(&naive);
         // A skipped time exists only an hour later on the clock.
         let time = local.earliest().or_else(|| {
-            self.zone.from_local_datetime(&naive.checked_add_signed(chrono::TimeDelta::hours(1))?).earliest()
+            self.zone
+                .from_local_datetime(&naive.checked_add_signed(chrono::TimeDelta::hours(1))?)
+                .earliest()
         })?;
         Some(time.fixed_offset())
     }
@@ -71,8 +93,14 @@ impl TimeZone {
 mod tests {
     use super::*;
 
-    const AWARE: TimeZone = TimeZone { use_tz: true, zone: Tz::UTC };
-    const NAIVE: TimeZone = TimeZone { use_tz: false, zone: Tz::Asia__Seoul };
+    const AWARE: TimeZone = TimeZone {
+        use_tz: true,
+        zone: Tz::UTC,
+    };
+    const NAIVE: TimeZone = TimeZone {
+        use_tz: false,
+        zone: Tz::Asia__Seoul,
+    };
 
     #[test]
     fn isoformat_is_pythons() {
@@ -87,18 +115,30 @@ mod tests {
         let time = NAIVE.parse("2027-01-02T03:04:05").unwrap();
         assert_eq!(time.to_utc().to_string(), "2027-01-01 18:04:05 UTC");
         assert_eq!(NAIVE.isoformat(time), "2027-01-02T03:04:05");
-        assert_eq!(NAIVE.from_naive(NAIVE.to_naive(time.to_utc())), time.to_utc());
+        assert_eq!(
+            NAIVE.from_naive(NAIVE.to_naive(time.to_utc())),
+            time.to_utc()
+        );
     }
 
     #[test]
     fn a_skipped_hour_is_no_accident() {
-        let chicago = TimeZone { use_tz: false, zone: Tz::America__Chicago };
+        let chicago = TimeZone {
+            use_tz: false,
+            zone: Tz::America__Chicago,
+        };
         assert!(chicago.parse("2027-03-14T02:30:00").is_some());
     }
 
     #[test]
     fn what_is_no_date_is_none() {
-        for text in ["", "tomorrow", "2027-13-01T00:00:00", "2027-01-01T00:00:00+99:99", "９９９９-01-01"] {
+        for text in [
+            "",
+            "tomorrow",
+            "2027-13-01T00:00:00",
+            "2027-01-01T00:00:00+99:99",
+            "９９９９-01-01",
+        ] {
             assert_eq!(AWARE.parse(text), None, "{text}");
         }
     }

@@ -30,7 +30,8 @@ pub trait Serializer: Send + Sync + 'static {
     /// # Errors
     ///
     /// Where they are not of this format. The session is then read as an empty one.
-    fn decode(&self, bytes: &[u8]) -> Result<SessionData, Box<dyn std::error::Error + Send + Sync>>;
+    fn decode(&self, bytes: &[u8])
+    -> Result<SessionData, Box<dyn std::error::Error + Send + Sync>>;
 }
 
 /// Django's `JSONSerializer`.
@@ -42,7 +43,10 @@ impl Serializer for JsonSerializer {
         data.to_json().map(String::into_bytes)
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<SessionData, Box<dyn std::error::Error + Send + Sync>> {
+    fn decode(
+        &self,
+        bytes: &[u8],
+    ) -> Result<SessionData, Box<dyn std::error::Error + Send + Sync>> {
         SessionData::from_json(bytes).map_err(|error: JsonError| error.into())
     }
 }
@@ -56,7 +60,10 @@ impl Serializer for PickleSerializer {
         data.to_pickle()
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<SessionData, Box<dyn std::error::Error + Send + Sync>> {
+    fn decode(
+        &self,
+        bytes: &[u8],
+    ) -> Result<SessionData, Box<dyn std::error::Error + Send + Sync>> {
         let data = SessionData::from_pickle(bytes).map_err(|error: PickleError| Box::new(error))?;
         Ok(data.unwrap_or_default())
     }
@@ -77,7 +84,10 @@ impl Codec {
             SerializerName::Json => Arc::new(JsonSerializer),
             SerializerName::Pickle => Arc::new(PickleSerializer),
         };
-        Self { signer: TimestampSigner::new(&settings.secret_key, STORE_SALT), serializer }
+        Self {
+            signer: TimestampSigner::new(&settings.secret_key, STORE_SALT),
+            serializer,
+        }
     }
 
     /// With the application's own serializer.

@@ -7,8 +7,8 @@ use chrono::{TimeDelta, Utc};
 
 use super::changes::Changes;
 use super::{
-    Created, Deleted, Expiry, Receipt, Record, Replaced, Result, Revision, Session, SessionData, SessionEngine,
-    SessionError, SessionErrorKind, SessionKey, State, Stored,
+    Created, Deleted, Expiry, Receipt, Record, Replaced, Result, Revision, Session, SessionData,
+    SessionEngine, SessionError, SessionErrorKind, SessionKey, State, Stored,
 };
 
 /// Each conflict means that another request got its write done, so this many in a row are a defect elsewhere.
@@ -69,7 +69,10 @@ impl Session {
     /// See [`Session`].
     pub async fn save(&self) -> Result<Saved> {
         let session = self.clone();
-        self.inner.sessions.run_to_end(async move { session.commit().await }).await
+        self.inner
+            .sessions
+            .run_to_end(async move { session.commit().await })
+            .await
     }
 
     /// Deletes the session with all its data; what is inserted from here on goes into a new one. A logout. Django's
@@ -91,7 +94,12 @@ impl Session {
             if let Some(key) = session.key() {
                 session.engine().delete(&key, None).await?;
             }
-            *session.state() = State { data: Some(Arc::default()), accessed: true, modified: true, ..State::default() };
+            *session.state() = State {
+                data: Some(Arc::default()),
+                accessed: true,
+                modified: true,
+                ..State::default()
+            };
             Ok(())
         };
         self.inner.sessions.run_to_end(flush).await
@@ -144,26 +152,46 @@ impl Session {
         let (vary, empty, save) = {
             let state = self.state();
             let save_every = self.inner.sessions.settings().session_save_every_request;
-            (state.accessed, state.is_empty(), (state.modified || save_every) && !server_error)
+            (
+                state.accessed,
+                state.is_empty(),
+                (state.modified || save_every) && !server_error,
+            )
         };
         if !empty && save {
             let session = self.clone();
-            self.inner.sessions.run_to_end(async move { session.commit_request().await }).await?;
+            self.inner
+                .sessions
+                .run_to_end(async move { session.commit_request().await })
+                .await?;
         }
         let mut state = self.state();
         state.finished = !server_error;
         // Saving may have found that the store does not know the key.
         Ok(match &state.key {
-            None if self.inner.cookie_sent && state.is_empty() => Outcome { vary: true, cookie: CookieAction::Delete },
+            None if self.inner.cookie_sent && state.is_empty() => Outcome {
+                vary: true,
+                cookie: CookieAction::Delete,
+            },
             Some(key) if save => {
                 let settings = self.inner.sessions.settings();
                 let data = state.data.as_deref();
-                let expiry = data.and_then(|data| Expiry::read(data, self.inner.sessions.time_zone()));
-                let max_age =
-                    (!Expiry::at_browser_close(expiry, settings)).then(|| Expiry::age(expiry, settings, Utc::now()));
-                Outcome { vary, cookie: CookieAction::Set { key: key.clone(), max_age } }
+                let expiry =
+                    data.and_then(|data| Expiry::read(data, self.inner.sessions.time_zone()));
+                let max_age = (!Expiry::at_browser_close(expiry, settings))
+                    .then(|| Expiry::age(expiry, settings, Utc::now()));
+                Outcome {
+                    vary,
+                    cookie: CookieAction::Set {
+                        key: key.clone(),
+                        max_age,
+                    },
+                }
             }
-            _ => Outcome { vary, cookie: CookieAction::Keep },
+            _ => Outcome {
+                vary,
+                cookie: CookieAction::Keep,
+            },
         })
     }
 
@@ -223,7 +251,9 @@ impl Session {
     async fn stored_revision(&self) -> Result<Option<(SessionKey, Revision)>> {
         let (key, revision) = {
             let state = self.state();
-            let Some(key) = &state.key else { return Ok(None) };
+            let Some(key) = &state.key else {
+                return Ok(None);
+            };
             (key.clone(), state.revision.clone())
         };
         if let Some(revision) = revision {
@@ -243,7 +273,9 @@ impl Session {
                 Ok(Some((key, revision)))
             }
             // Django takes the key at its word where the first thing that happens to a session is `clear`.
-            None if state.known || state.changes.starts_with_clear() => Err(SessionError::interrupted()),
+            None if state.known || state.changes.starts_with_clear() => {
+                Err(SessionError::interrupted())
+            }
             None => {
                 state.forget_key()?;
                 Ok(None)
@@ -251,7 +283,13 @@ impl Session {
         }
     }
 
-    async fn write(&self, key: &SessionKey, seen: &Revision, data: &SessionData, untouched: bool) -> Result<Replaced> {
+    async fn write(
+        &self,
+        key: &SessionKey,
+        seen: &Revision,
+        data: &SessionData,
+        untouched: bool,
+    ) -> Result<Replaced> {
         let record = self.record(data);
         if untouched {
             self.engine().touch(key, seen, &record).await
@@ -277,7 +315,8 @@ impl Session {
     async fn create_record(&self, data: &SessionData) -> Result<(SessionKey, Receipt)> {
         for _ in 0..MAX_ATTEMPTS {
             let key = SessionKey::random()?;
-            if let Created::Stored(receipt) = self.engine().create(&key, &self.record(data)).await? {
+            if let Created::Stored(receipt) = self.engine().create(&key, &self.record(data)).await?
+            {
                 return Ok((receipt.key.clone().unwrap_or(key), receipt));
             }
         }
@@ -285,7 +324,9 @@ impl Session {
     }
 
     async fn cycle(&self) -> Result<()> {
-        let Some((old, seen)) = self.stored_revision().await? else { return self.create().await };
+        let Some((old, seen)) = self.stored_revision().await? else {
+            return self.create().await;
+        };
         let (changes, data) = self.state().begin();
         let cycled = self.move_record(&old, seen, &changes, &data).await;
         let mut state = self.state();
@@ -322,14 +363,24 @@ impl Session {
                 Deleted::Gone => break,
                 Deleted::Conflict => {}
             }
-            let Some(Stored { mut data, revision: Some(newest), .. }) = self.engine().load_for_update(old).await?
+            let Some(Stored {
+                mut data,
+                revision: Some(newest),
+                ..
+            }) = self.engine().load_for_update(old).await?
             else {
                 break;
             };
             seen = newest;
             changes.replay(&mut data)?;
-            let Some(copy) = receipt.revision.clone() else { break };
-            let Replaced::Stored(replaced) = self.engine().replace(&new, &copy, &self.record(&data)).await? else {
+            let Some(copy) = receipt.revision.clone() else {
+                break;
+            };
+            let Replaced::Stored(replaced) = self
+                .engine()
+                .replace(&new, &copy, &self.record(&data))
+                .await?
+            else {
                 break;
             };
             receipt = replaced;
@@ -347,7 +398,10 @@ impl Session {
     fn record<'a>(&self, data: &'a SessionData) -> Record<'a> {
         let sessions = &self.inner.sessions;
         let expiry = Expiry::read(data, sessions.time_zone());
-        Record { data, expires_at: Expiry::date(expiry, sessions.settings(), Utc::now()) }
+        Record {
+            data,
+            expires_at: Expiry::date(expiry, sessions.settings(), Utc::now()),
+        }
     }
 }
 
@@ -355,7 +409,10 @@ impl State {
     /// Takes the changes that a write is about to store, and the data with them; what is changed while it runs is
     /// collected anew.
     fn begin(&mut self) -> (Changes, Arc<SessionData>) {
-        (mem::take(&mut self.changes), self.data.clone().unwrap_or_default())
+        (
+            mem::take(&mut self.changes),
+            self.data.clone().unwrap_or_default(),
+        )
     }
 
     /// The write did not happen: its changes come before those that were made meanwhile.
@@ -384,6 +441,8 @@ impl State {
 fn contended() -> SessionError {
     SessionError::new(
         SessionErrorKind::Contended,
-        format!("The session was not saved: other requests stored it first, {MAX_ATTEMPTS} times in a row"),
+        format!(
+            "The session was not saved: other requests stored it first, {MAX_ATTEMPTS} times in a row"
+        ),
     )
 }

@@ -20,7 +20,9 @@ pub fn value<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Opt
     let mut found = None;
     for header in headers {
         for chunk in header.split(|byte| *byte == b';') {
-            let Some(equals) = chunk.iter().position(|byte| *byte == b'=') else { continue };
+            let Some(equals) = chunk.iter().position(|byte| *byte == b'=') else {
+                continue;
+            };
             if chunk[..equals].trim_ascii() == name.as_bytes() {
                 found = Some(&chunk[equals + 1..]);
             }
@@ -33,13 +35,31 @@ pub fn value<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Opt
 }
 
 /// The `Set-Cookie` header that carries a session; a cookie without `max_age` ends with the browser.
-pub fn set(settings: &Settings, value: &str, max_age: Option<TimeDelta>, now: DateTime<Utc>) -> String {
+pub fn set(
+    settings: &Settings,
+    value: &str,
+    max_age: Option<TimeDelta>,
+    now: DateTime<Utc>,
+) -> String {
     let age = max_age.map(|age| {
-        let expires = now.checked_add_signed(age).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        (expires.format("%a, %d %b %Y %H:%M:%S GMT").to_string(), age.num_seconds())
+        let expires = now
+            .checked_add_signed(age)
+            .unwrap_or(DateTime::<Utc>::MAX_UTC);
+        (
+            expires.format("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+            age.num_seconds(),
+        )
     });
-    let age = age.as_ref().map(|(expires, seconds)| (expires.as_str(), *seconds));
-    write(settings, &quote(value), age, settings.session_cookie_secure, settings.session_cookie_httponly)
+    let age = age
+        .as_ref()
+        .map(|(expires, seconds)| (expires.as_str(), *seconds));
+    write(
+        settings,
+        &quote(value),
+        age,
+        settings.session_cookie_secure,
+        settings.session_cookie_httponly,
+    )
 }
 
 /// The `Set-Cookie` header that makes a browser forget the session.
@@ -49,11 +69,23 @@ pub fn delete(settings: &Settings) -> String {
         || settings.session_cookie_name.starts_with("__Host-")
         || settings.session_cookie_samesite == SameSite::None
         || settings.session_cookie_partitioned;
-    write(settings, "\"\"", Some(("Thu, 01 Jan 1970 00:00:00 GMT", 0)), secure, false)
+    write(
+        settings,
+        "\"\"",
+        Some(("Thu, 01 Jan 1970 00:00:00 GMT", 0)),
+        secure,
+        false,
+    )
 }
 
 /// The attributes in the order of Python's `Morsel.OutputString`: sorted by name.
-fn write(settings: &Settings, value: &str, age: Option<(&str, i64)>, secure: bool, http_only: bool) -> String {
+fn write(
+    settings: &Settings,
+    value: &str,
+    age: Option<(&str, i64)>,
+    secure: bool,
+    http_only: bool,
+) -> String {
     let mut header = String::with_capacity(160 + value.len());
     header.push_str(&settings.session_cookie_name);
     header.push('=');
@@ -124,7 +156,8 @@ fn unquote(value: &str) -> Option<String> {
         text.push_str(&rest[..at]);
         rest = &rest[at + 1..];
         let octal = rest.get(..3).filter(|digits| {
-            digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit)) && digits.as_bytes()[0] <= b'3'
+            digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit))
+                && digits.as_bytes()[0] <= b'3'
         });
         if let Some(byte) = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
             text.push(char::from(byte));
@@ -150,8 +183,14 @@ mod tests {
 
     #[test]
     fn the_last_of_several_wins() {
-        assert_eq!(read("sessionid=one; a=b; sessionid = two ").as_deref(), Some("two"));
-        assert_eq!(read("xsessionid=one;sessionidx=two;sessionid").as_deref(), None);
+        assert_eq!(
+            read("sessionid=one; a=b; sessionid = two ").as_deref(),
+            Some("two")
+        );
+        assert_eq!(
+            read("xsessionid=one;sessionidx=two;sessionid").as_deref(),
+            None
+        );
         assert_eq!(read("sessionid=").as_deref(), Some(""));
     }
 

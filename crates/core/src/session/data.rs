@@ -39,7 +39,12 @@ impl SessionData {
     /// Where Python would not read it, or it is no object.
     pub fn from_json(bytes: &[u8]) -> Result<Self, JsonError> {
         let members = json::parse_object(bytes)?;
-        Ok(Self { entries: members.into_iter().map(|(key, value)| (key, Decoded::Json(value))).collect() })
+        Ok(Self {
+            entries: members
+                .into_iter()
+                .map(|(key, value)| (key, Decoded::Json(value)))
+                .collect(),
+        })
     }
 
     /// Reads a pickled dict, as Django's caches hold it. `None` where it is a pickled `None`. Nothing in it is run.
@@ -112,7 +117,8 @@ impl SessionData {
 
     /// Puts `value` under `key`: in its old place where the key is there already, else at the end.
     pub fn insert(&mut self, key: &str, value: RawJson) {
-        self.entries.insert(json::escape_key(key).into(), Decoded::Json(value));
+        self.entries
+            .insert(json::escape_key(key).into(), Decoded::Json(value));
     }
 
     /// Takes `key` out and says whether it was there. The others keep their order.
@@ -134,7 +140,9 @@ impl SessionData {
             Decoded::Foreign(python_type) => Some((key, python_type)),
             Decoded::Json(_) => None,
         });
-        foreign.map_or(Ok(()), |(key, python_type)| Err(SessionError::foreign(&json::unescape_key(key), python_type)))
+        foreign.map_or(Ok(()), |(key, python_type)| {
+            Err(SessionError::foreign(&json::unescape_key(key), python_type))
+        })
     }
 
     fn json_entries(&self) -> impl Iterator<Item = (&str, &RawJson)> {

@@ -60,14 +60,24 @@ pub trait SessionEngine: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// Where the store cannot answer, or the record cannot be stored.
-    async fn replace(&self, key: &SessionKey, seen: &Revision, record: &Record<'_>) -> Result<Replaced, SessionError>;
+    async fn replace(
+        &self,
+        key: &SessionKey,
+        seen: &Revision,
+        record: &Record<'_>,
+    ) -> Result<Replaced, SessionError>;
 
     /// Moves the expiry of exactly the revision that was `seen`, and keeps its data as it is stored.
     ///
     /// # Errors
     ///
     /// Where the store cannot answer.
-    async fn touch(&self, key: &SessionKey, seen: &Revision, record: &Record<'_>) -> Result<Replaced, SessionError>;
+    async fn touch(
+        &self,
+        key: &SessionKey,
+        seen: &Revision,
+        record: &Record<'_>,
+    ) -> Result<Replaced, SessionError>;
 
     /// Deletes the session: whatever is stored, or only the revision that was `seen`. After it has returned, no
     /// load and no cache serves the session again.
@@ -75,7 +85,11 @@ pub trait SessionEngine: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// Where the store cannot answer.
-    async fn delete(&self, key: &SessionKey, seen: Option<&Revision>) -> Result<Deleted, SessionError>;
+    async fn delete(
+        &self,
+        key: &SessionKey,
+        seen: Option<&Revision>,
+    ) -> Result<Deleted, SessionError>;
 
     /// Removes what has expired, in batches that hold no long lock, and tells `progress` after each.
     ///
@@ -84,7 +98,10 @@ pub trait SessionEngine: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// Where the store cannot answer. What was removed until then stays removed.
-    async fn clear_expired(&self, progress: &mut (dyn FnMut(Cleared) + Send)) -> Result<Cleared, SessionError>;
+    async fn clear_expired(
+        &self,
+        progress: &mut (dyn FnMut(Cleared) + Send),
+    ) -> Result<Cleared, SessionError>;
 
     /// The next `limit` sessions whose keys sort after `after`, the unexpired ones, in the order of their keys.
     ///
@@ -92,7 +109,11 @@ pub trait SessionEngine: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`Unsupported`](SessionErrorKind::Unsupported) where the store cannot enumerate (a cache, a cookie), and where
     /// it cannot answer.
-    async fn list(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<Listed>, SessionError> {
+    async fn list(
+        &self,
+        after: Option<&SessionKey>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, SessionError> {
         let _ = (after, limit);
         Err(SessionError::new(
             SessionErrorKind::Unsupported,
@@ -152,7 +173,11 @@ pub struct Stored {
 impl Stored {
     /// Data, and the revision that a later write compares.
     pub fn new(data: SessionData, revision: impl Into<Option<Revision>>) -> Self {
-        Self { data, revision: revision.into(), rewrite: false }
+        Self {
+            data,
+            revision: revision.into(),
+            rewrite: false,
+        }
     }
 }
 
@@ -178,7 +203,10 @@ pub struct Receipt {
 impl Receipt {
     /// A write that left the key as it was.
     pub fn revision(revision: impl Into<Revision>) -> Self {
-        Self { revision: Some(revision.into()), key: None }
+        Self {
+            revision: Some(revision.into()),
+            key: None,
+        }
     }
 }
 

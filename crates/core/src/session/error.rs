@@ -59,7 +59,11 @@ impl SessionError {
 
     /// An error of this kind with this message.
     pub fn new(kind: SessionErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// The same error with its cause.
@@ -71,7 +75,11 @@ impl SessionError {
 
     pub(crate) fn value(key: &str, what: &str, source: impl Into<BoxError>) -> Self {
         let source = source.into();
-        Self::new(SessionErrorKind::Value, format!("session[{key:?}] {what}: {source}")).with_source(source)
+        Self::new(
+            SessionErrorKind::Value,
+            format!("session[{key:?}] {what}: {source}"),
+        )
+        .with_source(source)
     }
 
     pub(crate) fn foreign(key: &str, python_type: &str) -> Self {
@@ -115,9 +123,10 @@ impl SessionError {
 
     /// Writes the whole error to the log: as an error, or as information where the visitor caused it.
     pub fn log(&self) {
-        match self.kind {
-            SessionErrorKind::Interrupted => tracing::info!(target: "quintette::session", "{self}"),
-            _ => tracing::error!(target: "quintette::session", "{self}"),
+        if self.kind == SessionErrorKind::Interrupted {
+            tracing::info!(target: "quintette::session", "{self}");
+        } else {
+            tracing::error!(target: "quintette::session", "{self}");
         }
     }
 }

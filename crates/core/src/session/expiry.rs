@@ -23,7 +23,11 @@ pub enum Expiry {
 impl Expiry {
     /// Django's integer form: `0` ends with the browser.
     pub fn seconds(seconds: i64) -> Self {
-        if seconds == 0 { Self::BrowserClose } else { Self::AfterIdle(clamp_seconds(seconds)) }
+        if seconds == 0 {
+            Self::BrowserClose
+        } else {
+            Self::AfterIdle(clamp_seconds(seconds))
+        }
     }
 
     /// Reads what is stored under `_session_expiry`. `None` where nothing is, or nothing that Django could have put
@@ -34,7 +38,10 @@ impl Expiry {
             return Some(Self::seconds(seconds));
         }
         if let Ok(seconds) = raw.deserialize::<f64>() {
-            #[expect(clippy::cast_possible_truncation, reason = "saturates, and clamp_seconds bounds it")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "saturates, and clamp_seconds bounds it"
+            )]
             return Some(Self::seconds(seconds as i64));
         }
         zone.parse(&raw.deserialize::<String>().ok()?).map(Self::At)
@@ -55,16 +62,24 @@ impl Expiry {
         match expiry {
             Some(Self::AfterIdle(age)) => age,
             // Python floors the difference of two times to whole seconds.
-            Some(Self::At(time)) => TimeDelta::seconds((time.to_utc() - now).num_milliseconds().div_euclid(1_000)),
+            Some(Self::At(time)) => {
+                TimeDelta::seconds((time.to_utc() - now).num_milliseconds().div_euclid(1_000))
+            }
             Some(Self::BrowserClose) | None => settings.session_cookie_age,
         }
     }
 
     /// When the session ends; Django's `get_expiry_date`.
-    pub(super) fn date(expiry: Option<Self>, settings: &Settings, now: DateTime<Utc>) -> DateTime<Utc> {
+    pub(super) fn date(
+        expiry: Option<Self>,
+        settings: &Settings,
+        now: DateTime<Utc>,
+    ) -> DateTime<Utc> {
         match expiry {
             Some(Self::At(time)) => time.to_utc(),
-            other => now.checked_add_signed(Self::age(other, settings, now)).unwrap_or(DateTime::<Utc>::MAX_UTC),
+            other => now
+                .checked_add_signed(Self::age(other, settings, now))
+                .unwrap_or(DateTime::<Utc>::MAX_UTC),
         }
     }
 

@@ -31,10 +31,14 @@ impl SessionKey {
         let mut key = String::with_capacity(LENGTH);
         let mut bytes = [0_u8; 48];
         while key.len() < LENGTH {
-            getrandom::fill(&mut bytes)
-                .map_err(|error| super::SessionError::unavailable("the system's randomness", error))?;
+            getrandom::fill(&mut bytes).map_err(|error| {
+                super::SessionError::unavailable("the system's randomness", error)
+            })?;
             let fair = bytes.iter().filter(|byte| **byte < 252);
-            key.extend(fair.take(LENGTH - key.len()).map(|byte| char::from(ALPHABET[usize::from(byte % 36)])));
+            key.extend(
+                fair.take(LENGTH - key.len())
+                    .map(|byte| char::from(ALPHABET[usize::from(byte % 36)])),
+            );
         }
         Ok(Self(key.into()))
     }
@@ -86,7 +90,10 @@ mod tests {
         }
         // 64,000 letters over 36 places: 1,778 each. Ten standard deviations are about 420.
         assert_eq!(counts.len(), 36);
-        assert!(counts.values().all(|count| (1_358..2_198).contains(count)), "{counts:?}");
+        assert!(
+            counts.values().all(|count| (1_358..2_198).contains(count)),
+            "{counts:?}"
+        );
     }
 
     #[test]

@@ -47,7 +47,9 @@ use expiry::EXPIRY_KEY;
 pub use codec::{Codec, JsonSerializer, PickleSerializer, Serializer};
 pub use commit::{CookieAction, Outcome, Saved};
 pub use data::SessionData;
-pub use engine::{Cleared, Created, Deleted, Listed, Receipt, Record, Replaced, Revision, SessionEngine, Stored};
+pub use engine::{
+    Cleared, Created, Deleted, Listed, Receipt, Record, Replaced, Revision, SessionEngine, Stored,
+};
 pub use error::{SessionError, SessionErrorKind};
 pub use expiry::Expiry;
 #[cfg(feature = "axum")]
@@ -96,6 +98,7 @@ struct Inner {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not exclude each other")]
 struct State {
     key: Option<SessionKey>,
     /// What this request sees: the stored data with this request's changes. `None` until it is read.
@@ -246,7 +249,11 @@ impl Session {
     /// # Cancellation
     ///
     /// Nothing has changed.
-    pub async fn update<T, U>(&self, key: &str, f: impl Fn(Option<T>) -> U + Send + Sync + 'static) -> Result<U>
+    pub async fn update<T, U>(
+        &self,
+        key: &str,
+        f: impl Fn(Option<T>) -> U + Send + Sync + 'static,
+    ) -> Result<U>
     where
         T: DeserializeOwned,
         U: Serialize,
@@ -260,7 +267,9 @@ impl Session {
             to_json(&name, &f(value))
         };
         let raw = to_json(key, &result)?;
-        state.change(Change::Update(key.into(), Arc::new(update)), |data| data.insert(key, raw));
+        state.change(Change::Update(key.into(), Arc::new(update)), |data| {
+            data.insert(key, raw)
+        });
         Ok(result)
     }
 
@@ -292,14 +301,20 @@ impl Session {
     /// # Cancellation
     ///
     /// Nothing has changed.
-    pub async fn get_or_insert<T: DeserializeOwned + Serialize>(&self, key: &str, default: T) -> Result<T> {
+    pub async fn get_or_insert<T: DeserializeOwned + Serialize>(
+        &self,
+        key: &str,
+        default: T,
+    ) -> Result<T> {
         self.data().await?;
         let mut state = self.state();
         if let Some(value) = state.value(key)? {
             return Ok(value);
         }
         let raw = to_json(key, &default)?;
-        state.change(Change::InsertIfAbsent(key.into(), raw.clone()), |data| data.insert(key, raw));
+        state.change(Change::InsertIfAbsent(key.into(), raw.clone()), |data| {
+            data.insert(key, raw)
+        });
         Ok(default)
     }
 
@@ -315,7 +330,9 @@ impl Session {
     /// # }
     /// ```
     pub fn set_expiry(&self, expiry: impl Into<Option<Expiry>>) {
-        let Some(expiry) = expiry.into() else { return self.remove(EXPIRY_KEY) };
+        let Some(expiry) = expiry.into() else {
+            return self.remove(EXPIRY_KEY);
+        };
         let raw = expiry.write(self.inner.sessions.time_zone());
         self.state().insert(EXPIRY_KEY, raw);
     }
@@ -327,7 +344,11 @@ impl Session {
     /// Where the store cannot answer.
     pub async fn expiry_age(&self) -> Result<TimeDelta> {
         let expiry = self.expiry().await?;
-        Ok(Expiry::age(expiry, self.inner.sessions.settings(), Utc::now()))
+        Ok(Expiry::age(
+            expiry,
+            self.inner.sessions.settings(),
+            Utc::now(),
+        ))
     }
 
     /// When the session ends, if nothing happens. Django's `get_expiry_date`.
@@ -337,7 +358,11 @@ impl Session {
     /// Where the store cannot answer.
     pub async fn expiry_date(&self) -> Result<DateTime<Utc>> {
         let expiry = self.expiry().await?;
-        Ok(Expiry::date(expiry, self.inner.sessions.settings(), Utc::now()))
+        Ok(Expiry::date(
+            expiry,
+            self.inner.sessions.settings(),
+            Utc::now(),
+        ))
     }
 
     /// Whether the session ends with the browser. Django's `get_expire_at_browser_close`.
@@ -347,16 +372,23 @@ impl Session {
     /// Where the store cannot answer.
     pub async fn expires_at_browser_close(&self) -> Result<bool> {
         let expiry = self.expiry().await?;
-        Ok(Expiry::at_browser_close(expiry, self.inner.sessions.settings()))
+        Ok(Expiry::at_browser_close(
+            expiry,
+            self.inner.sessions.settings(),
+        ))
     }
 
     async fn expiry(&self) -> Result<Option<Expiry>> {
-        Ok(Expiry::read(&*self.data().await?, self.inner.sessions.time_zone()))
+        Ok(Expiry::read(
+            &*self.data().await?,
+            self.inner.sessions.time_zone(),
+        ))
     }
 
     /// Stores a test value, to see with the next request whether the browser keeps cookies. Django's `set_test_cookie`.
     pub fn set_test_cookie(&self) {
-        self.insert(TEST_COOKIE.0, TEST_COOKIE.1).expect("a string is always JSON");
+        let value = RawJson::from_value(TEST_COOKIE.1).expect("a string is always JSON");
+        self.state().insert(TEST_COOKIE.0, value);
     }
 
     /// Whether the browser sent the test value back. Django's `test_cookie_worked`.
@@ -366,7 +398,10 @@ impl Session {
     /// Where the store cannot answer.
     pub async fn test_cookie_worked(&self) -> Result<bool> {
         let raw = self.raw(TEST_COOKIE.0).await?;
-        Ok(raw.and_then(|raw| raw.deserialize::<String>().ok()).as_deref() == Some(TEST_COOKIE.1))
+        Ok(raw
+            .and_then(|raw| raw.deserialize::<String>().ok())
+            .as_deref()
+            == Some(TEST_COOKIE.1))
     }
 
     /// Removes the test value. Django's `delete_test_cookie`.
@@ -396,7 +431,10 @@ impl Session {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change to the state is complete before anything in it can panic.
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -448,12 +486,16 @@ impl State {
     }
 
     fn value<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
-        let Some(data) = &self.data else { return Ok(None) };
+        let Some(data) = &self.data else {
+            return Ok(None);
+        };
         data.readable(key)?.map(|raw| parse(key, raw)).transpose()
     }
 
     fn insert(&mut self, key: &str, value: RawJson) {
-        self.change(Change::Insert(key.into(), value.clone()), |data| data.insert(key, value));
+        self.change(Change::Insert(key.into(), value.clone()), |data| {
+            data.insert(key, value)
+        });
     }
 
     fn remove(&mut self, key: &str) {
@@ -498,9 +540,11 @@ impl fmt::Debug for Session {
 }
 
 fn parse<T: DeserializeOwned>(key: &str, raw: &RawJson) -> Result<T> {
-    raw.deserialize().map_err(|error| SessionError::value(key, "is not of the type that was asked for", error))
+    raw.deserialize()
+        .map_err(|error| SessionError::value(key, "is not of the type that was asked for", error))
 }
 
 fn to_json(key: &str, value: &impl Serialize) -> Result<RawJson> {
-    RawJson::from_value(value).map_err(|error| SessionError::value(key, "cannot be written as JSON", error))
+    RawJson::from_value(value)
+        .map_err(|error| SessionError::value(key, "cannot be written as JSON", error))
 }

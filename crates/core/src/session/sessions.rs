@@ -24,7 +24,11 @@ pub struct Sessions {
 impl Sessions {
     /// The sessions that live in `engine`.
     pub fn new(engine: Arc<dyn SessionEngine>, settings: impl Into<Arc<Settings>>) -> Self {
-        Self { engine, settings: settings.into(), spawn: None }
+        Self {
+            engine,
+            settings: settings.into(),
+            spawn: None,
+        }
     }
 
     /// Runs every commit through `spawn`, so that it is finished even where the request it belongs to is dropped.
@@ -38,7 +42,10 @@ impl Sessions {
     ///
     /// Outside a request, a session's key is what its cookie holds.
     pub fn session(&self, cookie: Option<&str>) -> Session {
-        let state = State { key: cookie.and_then(SessionKey::parse), ..State::default() };
+        let state = State {
+            key: cookie.and_then(SessionKey::parse),
+            ..State::default()
+        };
         Session {
             inner: Arc::new(super::Inner {
                 sessions: self.clone(),
@@ -60,7 +67,10 @@ impl Sessions {
     }
 
     pub(super) fn time_zone(&self) -> TimeZone {
-        TimeZone { use_tz: self.settings.use_tz, zone: self.settings.time_zone }
+        TimeZone {
+            use_tz: self.settings.use_tz,
+            zone: self.settings.time_zone,
+        }
     }
 
     /// Runs `work` to its end, whatever becomes of the caller.
@@ -68,7 +78,9 @@ impl Sessions {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let Some(spawn) = self.spawn else { return work.await };
+        let Some(spawn) = self.spawn else {
+            return work.await;
+        };
         let (sender, receiver) = futures_channel::oneshot::channel();
         spawn(Box::pin(async move {
             // Nobody listens where the caller has vanished; the work is done all the same.
@@ -85,6 +97,8 @@ impl Sessions {
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").field("engine", &self.engine).finish_non_exhaustive()
+        f.debug_struct("Sessions")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
     }
 }
