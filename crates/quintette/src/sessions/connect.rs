@@ -1,0 +1,45 @@
+use std::sync::Arc;
+
+use quintette_core::settings::{SessionEngineName, Settings};
+
+use super::engines::{CacheEngine, CachedDbEngine, DbEngine, FileEngine, SignedCookiesEngine};
+use super::{SessionEngine, SessionError, Sessions};
+use crate::cache::NamedCache;
+use crate::db::Database;
+
+/// The sessions that the settings describe: `SESSION_ENGINE`, and the database or cache that it needs.
+///
+/// What can be known at start-up is found here: a missing database or table, a directory that cannot be written.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use quintette::{sessions, settings::Settings};
+///
+/// let sessions = sessions::connect(Settings::load()?).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Where the store cannot be used: the message says which, what is wrong with it, and what to do.
+pub async fn connect(settings: impl Into<Arc<Settings>>) -> Result<Sessions, SessionError> {
+    let settings = settings.into();
+    let engine: Arc<dyn SessionEngine> = match settings.session_engine {
+        SessionEngineName::Db => {
+            let database = Database::connect(&settings).await?;
+            Arc::new(DbEngine::new(&database, &settings).await?)
+        }
+        SessionEngineName::CachedDb => {
+            let database = Database::connect(&settings).await?;
+            let cache = NamedCache::connect(&settings, &settings.session_cache_alias)?;
+            Arc::new(CachedDbEngine::new(&database, cache, &settings).await?)
+        }
+        SessionEngineName::Cache => {
+            Arc::new(CacheEngine::new(NamedCache::connect(&settings, &settings.session_cache_alias)?))
+        }
+        SessionEngineName::File => Arc::new(FileEngine::new(&settings)?),
+        SessionEngineName::SignedCookies => Arc::new(SignedCookiesEngine::new(&settings)),
+    };
+    Ok(Sessions::new(engine, settings))
+}

@@ -1,0 +1,224 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use quintette_core::pickle;
+use quintette_core::session::{
+    Cleared, Codec, Created, Deleted, Listed, Record, Replaced, Revision, SessionData, SessionEngine, SessionError,
+    SessionKey, Stored,
+};
+use quintette_core::settings::Settings;
+use tracing::warn;
+
+use super::{DbEngine, ttl};
+use crate::cache::{CacheError, NamedCache, Swapped};
+use crate::db::Database;
+
+/// Django's `KEY_PREFIX` of this engine (django/contrib/sessions/backends/cached_db.py).
+const KEY_PREFIX: &str = "django.contrib.sessions.cached_db";
+
+/// How long a marker stands in for a value whose writer never came back.
+const MARKER_TTL: Duration = Duration::from_secs(60);
+
+/// Sessions in the table `django_session`, read through a cache. Django's `django.contrib.sessions.backends.cached_db`.
+///
+/// # Never older than the row
+///
+/// The row decides; the cache follows it. Whoever is about to put a value into the cache first puts a *marker* there,
+/// a value nobody else has, and only then reads or writes the row. At the end the value takes the place of exactly that
+/// marker, by compare-and-swap. So a value gets into the cache only if nobody else began to read or write the row in
+/// between:
+///
+/// - A reader that is slow to fill finds its marker replaced by that of a writer, or of a logout, and fills nothing.
+/// - Of two writers the one whose marker was overwritten leaves the cache to the other. If it is the other's database
+///   write that fails, the marker stays, and readers go to the row.
+/// - A writer's compare-and-swap on the row fails if the row changed after it was read. So a writer whose marker is
+///   older than another's commit cannot have the newer row.
+///
+/// To Django a marker is a pickled `None`, which it takes for an empty place: it reads the row. A marker expires after a
+/// minute, should its owner vanish; the order above does not depend on that time.
+///
+/// A cache that fails costs speed, never the request. Two windows remain, and both need another program or an outage:
+///
+/// - A Django process fills and writes the cache without comparing. A Django reader that is slow between its row and
+///   its fill can leave an older value there, as it can among Django processes, until the next write or expiry.
+/// - While this process cannot reach the cache but others can, what is there stays as it is until it expires.
+#[derive(Clone, Debug)]
+pub struct CachedDbEngine {
+    db: DbEngine,
+    cache: NamedCache,
+}
+
+impl CachedDbEngine {
+    /// In this database, with this cache in front.
+    ///
+    /// # Errors
+    ///
+    /// Where the database has no table `django_session`, or cannot answer.
+    pub async fn new(database: &Database, cache: NamedCache, settings: &Settings) -> Result<Self, SessionError> {
+        Ok(Self { db: DbEngine::new(database, settings).await?, cache })
+    }
+
+    /// The same with the application's own [`Serializer`](super::super::Serializer) in the codec of the database.
+    #[must_use]
+    pub fn with_codec(mut self, codec: Codec) -> Self {
+        self.db = self.db.with_codec(codec);
+        self
+    }
+
+    fn name(&self, key: &SessionKey) -> String {
+        self.cache.name(&format!("{KEY_PREFIX}{}", key.as_str()))
+    }
+}
+
+#[async_trait]
+impl SessionEngine for CachedDbEngine {
+    /// From the cache, without a revision; else from the row, which then fills the cache.
+    async fn load(&self, key: &SessionKey) -> Result<Option<Stored>, SessionError> {
+        let name = self.name(key);
+        let marker = match self.cache.cache().get(&name).await {
+            Ok(Some(value)) => match decode(&value) {
+                Some(data) => return Ok(Some(Stored::new(data, None))),
+                // A writer is at work, or what is there is unusable: the row, and no fill.
+                None => None,
+            },
+            Ok(None) => self.add_marker(&name).await,
+            Err(error) => {
+                report(&error);
+                None
+            }
+        };
+        let stored = self.db.load_row(key).await?;
+        match (&stored, marker) {
+            (Some((stored, expires_at)), Some(marker)) => {
+                let record = Record { data: &stored.data, expires_at: *expires_at };
+                self.fill(&name, &marker, &record).await;
+            }
+            (None, Some(marker)) => self.remove_marker(&name, &marker).await,
+            (_, None) => {}
+        }
+        Ok(stored.map(|(stored, _)| stored))
+    }
+
+    async fn load_for_update(&self, key: &SessionKey) -> Result<Option<Stored>, SessionError> {
+        self.db.load(key).await
+    }
+
+    async fn create(&self, key: &SessionKey, record: &Record<'_>) -> Result<Created, SessionError> {
+        let name = self.name(key);
+        let marker = self.add_marker(&name).await;
+        let created = self.db.create(key, record).await?;
+        if let (Created::Stored(_), Some(marker)) = (&created, marker) {
+            self.fill(&name, &marker, record).await;
+        }
+        Ok(created)
+    }
+
+    async fn replace(
+        &self,
+        key: &SessionKey,
+        seen: &Revision,
+        record: &Record<'_>,
+    ) -> Result<Replaced, SessionError> {
+        let name = self.name(key);
+        let marker = self.set_marker(&name).await;
+        let replaced = self.db.replace(key, seen, record).await?;
+        self.follow(&name, marker, &replaced, record).await;
+        Ok(replaced)
+    }
+
+    async fn touch(
+        &self,
+        key: &SessionKey,
+        seen: &Revision,
+        record: &Record<'_>,
+    ) -> Result<Replaced, SessionError> {
+        let name = self.name(key);
+        let marker = self.set_marker(&name).await;
+        let touched = self.db.touch(key, seen, record).await?;
+        self.follow(&name, marker, &touched, record).await;
+        Ok(touched)
+    }
+
+    async fn delete(&self, key: &SessionKey, seen: Option<&Revision>) -> Result<Deleted, SessionError> {
+        let name = self.name(key);
+        let marker = self.set_marker(&name).await;
+        let deleted = self.db.delete(key, seen).await?;
+        if let Some(marker) = marker {
+            self.remove_marker(&name, &marker).await;
+        }
+        Ok(deleted)
+    }
+
+    async fn clear_expired(&self, progress: &mut (dyn FnMut(Cleared) + Send)) -> Result<Cleared, SessionError> {
+        self.db.clear_expired(progress).await
+    }
+
+    async fn list(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<Listed>, SessionError> {
+        self.db.list(after, limit).await
+    }
+}
+
+impl CachedDbEngine {
+    /// Puts the new value in the marker's place where the row was written, else takes the marker away.
+    async fn follow(&self, name: &str, marker: Option<Vec<u8>>, replaced: &Replaced, record: &Record<'_>) {
+        let Some(marker) = marker else { return };
+        match replaced {
+            Replaced::Stored(_) => self.fill(name, &marker, record).await,
+            Replaced::Conflict | Replaced::Gone => self.remove_marker(name, &marker).await,
+        }
+    }
+
+    /// A reader's marker: only where nothing is. `None` where something is, or the cache fails.
+    async fn add_marker(&self, name: &str) -> Option<Vec<u8>> {
+        let marker = new_marker()?;
+        let added = self.cache.cache().add(name, marker.clone(), MARKER_TTL).await;
+        added.inspect_err(report).unwrap_or(false).then_some(marker)
+    }
+
+    /// A writer's marker: in place of whatever is there, which from here on nobody reads.
+    async fn set_marker(&self, name: &str) -> Option<Vec<u8>> {
+        let marker = new_marker()?;
+        self.cache.cache().set(name, marker.clone(), MARKER_TTL).await.inspect_err(report).ok()?;
+        Some(marker)
+    }
+
+    async fn fill(&self, name: &str, marker: &[u8], record: &Record<'_>) {
+        let ttl = ttl(record);
+        let filled = match record.data.to_pickle() {
+            Ok(value) if !ttl.is_zero() => self.cache.cache().replace(name, marker, value, ttl).await,
+            _ => self.cache.cache().delete(name, Some(marker)).await,
+        };
+        ignore(filled);
+    }
+
+    async fn remove_marker(&self, name: &str, marker: &[u8]) {
+        ignore(self.cache.cache().delete(name, Some(marker)).await);
+    }
+}
+
+/// A value that nobody else has. Without randomness there is none, and the cache is left alone.
+fn new_marker() -> Option<Vec<u8>> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce).ok()?;
+    Some(pickle::encode_none(&nonce))
+}
+
+/// The session in a cached value; `None` for a marker, and with a log line for what is no session.
+fn decode(value: &[u8]) -> Option<SessionData> {
+    SessionData::from_pickle(value).unwrap_or_else(|error| {
+        warn!(target: "quintette::session", %error, "a session in the cache cannot be read; its row is");
+        None
+    })
+}
+
+/// Whoever overwrote the marker sees to the cache.
+fn ignore(swapped: Result<Swapped, CacheError>) {
+    if let Err(error) = swapped {
+        report(&error);
+    }
+}
+
+fn report(error: &CacheError) {
+    warn!(target: "quintette::session", %error, "sessions go to the database alone");
+}

@@ -1,0 +1,19 @@
+//! Django's sessions: five engines, and the layers that bring them to a web service.
+//!
+//! [`connect`] gives the sessions that the settings describe; [`SessionLayer`] gives each request its [`Session`].
+//!
+//! | `SESSION_ENGINE` | where sessions live | choose it for |
+//! | --- | --- | --- |
+//! | `db` ([`DbEngine`](engines::DbEngine)), the default | the table `django_session` | sessions that last |
+//! | `cached_db` ([`CachedDbEngine`](engines::CachedDbEngine)) | the table, with a cache in front | the same, read often |
+//! | `cache` ([`CacheEngine`](engines::CacheEngine)) | a cache | sessions that may be lost |
+//! | `file` ([`FileEngine`](engines::FileEngine)) | a directory | one machine without a database |
+//! | `signed_cookies` ([`SignedCookiesEngine`](engines::SignedCookiesEngine)) | the visitor's browser | no store at all |
+
+mod connect;
+pub mod engines;
+pub mod layer;
+
+pub use connect::connect;
+pub use layer::SessionLayer;
+pub use quintette_core::session::*;
