@@ -65,8 +65,7 @@ pub fn set(
 /// The `Set-Cookie` header that makes a browser forget the session.
 pub fn delete(settings: &Settings) -> String {
     // Browsers refuse a prefixed or SameSite=None cookie without Secure, its deletion included.
-    let secure = settings.session_cookie_name.starts_with("__Secure-")
-        || settings.session_cookie_name.starts_with("__Host-")
+    let secure = settings.session_cookie_name.requires_secure()
         || settings.session_cookie_samesite == SameSite::None
         || settings.session_cookie_partitioned;
     write(
@@ -87,7 +86,7 @@ fn write(
     http_only: bool,
 ) -> String {
     let mut header = String::with_capacity(160 + value.len());
-    header.push_str(&settings.session_cookie_name);
+    header.push_str(settings.session_cookie_name.as_str());
     header.push('=');
     header.push_str(value);
     if let Some(domain) = &settings.session_cookie_domain {
@@ -109,7 +108,7 @@ fn write(
     }
     header.push_str("; Path=");
     header.push_str(&settings.session_cookie_path);
-    if let Some(same_site) = settings.session_cookie_samesite.as_attribute() {
+    if let Some(same_site) = settings.session_cookie_samesite.attribute() {
         header.push_str("; SameSite=");
         header.push_str(same_site);
     }

@@ -98,7 +98,10 @@ struct Inner {
 }
 
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "four facts that do not exclude each other")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that do not exclude each other"
+)]
 struct State {
     key: Option<SessionKey>,
     /// What this request sees: the stored data with this request's changes. `None` until it is read.

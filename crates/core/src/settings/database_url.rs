@@ -23,10 +23,10 @@ const ADVICE: &str = "write a URL such as sqlite:///var/lib/shop/db.sqlite3 (an 
 /// | `mysql://…`, `mariadb://…` | `MySQL` or `MariaDB` |
 ///
 /// ```
-/// use quintette_core::settings::{DatabaseUrl, SqliteDatabase};
+/// use quintette_core::settings::{DatabaseUrl, SqliteLocation};
 ///
 /// let url: DatabaseUrl = "sqlite:///tmp/x.db".parse()?;
-/// assert_eq!(url, DatabaseUrl::Sqlite(SqliteDatabase::File("/tmp/x.db".into())));
+/// assert_eq!(url, DatabaseUrl::Sqlite(SqliteLocation::File("/tmp/x.db".into())));
 ///
 /// let url: DatabaseUrl = "postgres://shop:hunter2@localhost/shop".parse()?;
 /// assert_eq!(url.to_string(), "postgres://***@localhost/shop");
@@ -36,7 +36,7 @@ const ADVICE: &str = "write a URL such as sqlite:///var/lib/shop/db.sqlite3 (an 
 #[non_exhaustive]
 pub enum DatabaseUrl {
     /// An embedded database.
-    Sqlite(SqliteDatabase),
+    Sqlite(SqliteLocation),
     /// A `PostgreSQL` server's URL.
     Postgres(SecretUrl),
     /// A `MySQL` or `MariaDB` server's URL.
@@ -45,7 +45,7 @@ pub enum DatabaseUrl {
 
 /// Where an `SQLite` database is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SqliteDatabase {
+pub enum SqliteLocation {
     /// In memory: gone with the process.
     Memory,
     /// In a file.
@@ -84,8 +84,8 @@ impl FromStr for DatabaseUrl {
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sqlite(SqliteDatabase::Memory) => f.write_str("sqlite::memory:"),
-            Self::Sqlite(SqliteDatabase::File(path)) => write!(f, "sqlite://{}", path.display()),
+            Self::Sqlite(SqliteLocation::Memory) => f.write_str("sqlite::memory:"),
+            Self::Sqlite(SqliteLocation::File(path)) => write!(f, "sqlite://{}", path.display()),
             Self::Postgres(url) | Self::Mysql(url) => url.fmt(f),
         }
     }
@@ -102,7 +102,7 @@ fn server(text: &str, rest: &str) -> Result<SecretUrl, String> {
     }
 }
 
-fn sqlite(rest: &str) -> Result<SqliteDatabase, String> {
+fn sqlite(rest: &str) -> Result<SqliteLocation, String> {
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     // `mode=rwc` is what sqlx's documentation writes, and what is done anyway.
     if !matches!(query, "" | "mode=rwc") {
@@ -111,7 +111,7 @@ fn sqlite(rest: &str) -> Result<SqliteDatabase, String> {
         );
     }
     if matches!(path.trim_start_matches('/'), ":memory:") {
-        return Ok(SqliteDatabase::Memory);
+        return Ok(SqliteLocation::Memory);
     }
     let path = file_path(path)?;
     if path.as_os_str().is_empty() {
@@ -119,7 +119,7 @@ fn sqlite(rest: &str) -> Result<SqliteDatabase, String> {
             "name a file (sqlite:///var/lib/shop/db.sqlite3), or write sqlite::memory:".to_owned(),
         );
     }
-    Ok(SqliteDatabase::File(path))
+    Ok(SqliteLocation::File(path))
 }
 
 /// The path in a URL of a file, from what follows the scheme's colon: `///a/b` and `////a/b` are absolute, `//b` and `b` relative.
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     fn file(path: &str) -> DatabaseUrl {
-        DatabaseUrl::Sqlite(SqliteDatabase::File(path.into()))
+        DatabaseUrl::Sqlite(SqliteLocation::File(path.into()))
     }
 
     #[test]
@@ -247,7 +247,7 @@ mod tests {
         for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite:///:memory:"] {
             assert_eq!(
                 DatabaseUrl::parse(url),
-                Ok(DatabaseUrl::Sqlite(SqliteDatabase::Memory)),
+                Ok(DatabaseUrl::Sqlite(SqliteLocation::Memory)),
                 "{url}"
             );
         }

@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 
 use super::caches::CacheBackend;
 use super::cookie::SameSite;
-use super::database_url::{DatabaseUrl, SqliteDatabase};
+use super::database_url::{DatabaseUrl, SqliteLocation};
 use super::sessions::SessionEngineName;
 use super::{CacheSettings, Settings};
 use crate::signing::SecretKey;
@@ -215,7 +215,7 @@ impl Settings {
         let mut warnings = Vec::new();
         let in_memory = matches!(
             self.database_url,
-            Some(DatabaseUrl::Sqlite(SqliteDatabase::Memory))
+            Some(DatabaseUrl::Sqlite(SqliteLocation::Memory))
         );
         if self.session_engine.uses_database() && in_memory {
             warnings.push(Warning::new(

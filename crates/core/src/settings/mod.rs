@@ -51,7 +51,7 @@ use crate::signing::{Keys, SecretKey};
 
 pub use caches::{CacheBackend, CacheSettings, MemcachedClient};
 pub use cookie::{CookieName, SameSite};
-pub use database_url::{DatabaseUrl, SecretUrl, SqliteDatabase};
+pub use database_url::{DatabaseUrl, SecretUrl, SqliteLocation};
 pub use deploy::Warning;
 pub use error::{Origin, Problem, SettingsError};
 pub use loader::Loader;

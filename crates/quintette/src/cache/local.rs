@@ -17,7 +17,7 @@ const DEFAULT_CAPACITY: u64 = 64 * 1024 * 1024;
 /// the longest time goes first: a session that is dropped so is a visitor logged out, so give it room.
 #[derive(Debug)]
 pub struct LocalCache {
-    entries: Moka<Box<str>, Entry>,
+    entries: Moka<String, Entry>,
 }
 
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl LocalCache {
         let builder = Moka::builder().eviction_policy(EvictionPolicy::lru()).expire_after(EntryTtl);
         let builder = match max_entries {
             Some(entries) => builder.max_capacity(entries),
-            None => builder.max_capacity(DEFAULT_CAPACITY).weigher(|name: &Box<str>, entry: &Entry| {
+            None => builder.max_capacity(DEFAULT_CAPACITY).weigher(|name: &String, entry: &Entry| {
                 // An entry's own bookkeeping takes about 200 bytes.
                 u32::try_from(name.len() + entry.value.len() + 200).unwrap_or(u32::MAX)
             }),
@@ -64,7 +64,7 @@ impl Cache for LocalCache {
     }
 
     async fn set(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<(), CacheError> {
-        self.entries.insert(name.into(), Entry { value: value.into(), ttl });
+        self.entries.insert(name.to_owned(), Entry { value: value.into(), ttl });
         Ok(())
     }
 
@@ -88,14 +88,14 @@ impl Cache for LocalCache {
 /// Each entry lives as long as it was given, counted from its last write.
 struct EntryTtl;
 
-impl moka::Expiry<Box<str>, Entry> for EntryTtl {
-    fn expire_after_create(&self, _name: &Box<str>, entry: &Entry, _created_at: Instant) -> Option<Duration> {
+impl moka::Expiry<String, Entry> for EntryTtl {
+    fn expire_after_create(&self, _name: &String, entry: &Entry, _created_at: Instant) -> Option<Duration> {
         Some(entry.ttl)
     }
 
     fn expire_after_update(
         &self,
-        _name: &Box<str>,
+        _name: &String,
         entry: &Entry,
         _updated_at: Instant,
         _remaining: Option<Duration>,

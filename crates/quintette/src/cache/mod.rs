@@ -5,7 +5,7 @@ mod local;
 use std::sync::Arc;
 
 use quintette_core::session::{SessionError, SessionErrorKind};
-use quintette_core::settings::{CacheBackend, Settings};
+use quintette_core::settings::{CacheBackend, CacheSettings, Settings};
 
 pub use local::LocalCache;
 pub use quintette_core::cache::{Cache, CacheError, Swapped, make_key};
@@ -36,10 +36,10 @@ impl NamedCache {
             .get(alias)
             .ok_or_else(|| misconfigured(format!("SESSION_CACHE_ALIAS is {alias:?}, but CACHES has no such cache")))?;
         let backend: Arc<dyn Cache> = match cache.backend {
-            CacheBackend::LocMem => Arc::new(LocalCache::new(cache.max_entries())),
-            ref other => {
+            CacheBackend::LocMem => Arc::new(LocalCache::new(max_entries(cache))),
+            other => {
                 return Err(misconfigured(format!(
-                    "CACHES[{alias:?}] is {other}, which this version does not speak yet: use \
+                    "CACHES[{alias:?}] is {other:?}, which this version does not speak yet: use \
                      \"django.core.cache.backends.locmem.LocMemCache\""
                 )));
             }
@@ -56,4 +56,8 @@ impl NamedCache {
     pub fn name(&self, key: &str) -> String {
         make_key(&self.key_prefix, self.version, key)
     }
+}
+
+fn max_entries(cache: &CacheSettings) -> Option<u64> {
+    cache.options.get("MAX_ENTRIES")?.as_u64()
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::super::{
-    CacheBackend, DatabaseUrl, SameSite, SerializerName, SessionEngineName, SqliteDatabase,
+    CacheBackend, DatabaseUrl, SameSite, SerializerName, SessionEngineName, SqliteLocation,
 };
 use super::*;
 
@@ -104,7 +104,7 @@ fn every_setting_is_read_from_toml_by_its_django_name() {
     assert_eq!(settings.time_zone, chrono_tz::Asia::Seoul);
     assert_eq!(
         settings.database_url,
-        Some(DatabaseUrl::Sqlite(SqliteDatabase::File(
+        Some(DatabaseUrl::Sqlite(SqliteLocation::File(
             "db.sqlite3".into()
         )))
     );
