@@ -141,6 +141,8 @@ impl std::error::Error for Problem {
 pub enum Origin {
     /// Assigned to a field, or Django's default.
     Code,
+    /// No source has it, and it has no default.
+    Nowhere,
     /// [`Loader::default`](super::Loader::default).
     ApplicationDefault,
     /// A TOML file.
@@ -155,6 +157,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code => f.write_str("in code"),
+            Self::Nowhere => f.write_str("given nowhere"),
             Self::ApplicationDefault => f.write_str("the application's default"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Text => f.write_str("the TOML text"),

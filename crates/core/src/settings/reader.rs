@@ -221,8 +221,15 @@ impl Reader {
         const HOW: &str = "set it to a long random text, which `openssl rand -base64 48` makes; \
                            to share sessions with a Django site, take the SECRET_KEY of that site";
         if self.given("SECRET_KEY").is_none() {
-            self.problems
-                .push(Problem::secret("SECRET_KEY", format!("is not set; {HOW}")));
+            // A file that could not be read may hold it, and then its absence is no news.
+            if self
+                .problems
+                .iter()
+                .all(|problem| problem.setting().is_some())
+            {
+                self.problems
+                    .push(Problem::secret("SECRET_KEY", HOW).found_in(Origin::Nowhere));
+            }
             return None;
         }
         let mut secret = None;

@@ -224,6 +224,17 @@ fn a_missing_or_empty_secret_key_says_how_to_make_one() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_not_blamed_for_a_missing_secret_key() {
+    let directory = Directory::new("unread");
+    let error = Settings::loader()
+        .toml_file(directory.0.join("missing.toml"))
+        .load()
+        .unwrap_err();
+    assert_eq!(error.problems().len(), 1);
+    assert_eq!(error.problems()[0].setting(), None);
+}
+
+#[test]
 fn a_wrong_value_is_told_with_its_name_its_place_and_what_would_do() {
     let said = complaint(variables(&[("SESSION_COOKIE_AGE", "two weeks")]));
     assert!(
