@@ -246,6 +246,14 @@ mod tests {
         ] {
             assert!(seconds(&wrong).is_err(), "{wrong}");
         }
+        assert!(
+            seconds(&json!(LONGEST_SECONDS)).is_ok()
+                && seconds(&json!(LONGEST_SECONDS + 1)).is_err()
+        );
+        assert!(
+            seconds(&json!(-LONGEST_SECONDS)).is_ok()
+                && seconds(&json!(-LONGEST_SECONDS - 1)).is_err()
+        );
         let furthest = chrono::NaiveDate::from_ymd_opt(8999, 1, 1).unwrap();
         assert!(
             furthest

@@ -455,21 +455,47 @@ fn a_broken_file_does_not_show_the_secret_on_the_broken_line() {
     }
 }
 
+/// Runs itself again, as a process with an environment of its own: that of this one cannot be changed safely.
+#[cfg(unix)]
 #[test]
-fn the_environment_of_any_process_can_be_read() {
-    // Whatever this process was started with, nothing but a setting can make this fail.
-    let loaded = Settings::loader()
-        .default("SECRET_KEY", "s")
-        .environment()
-        .load();
-    if let Err(error) = loaded {
-        assert!(
-            error
-                .problems()
-                .iter()
-                .all(|problem| problem.origin() == &Origin::Environment)
-        );
+fn load_reads_the_working_directory_and_an_environment_that_is_not_all_utf_8() {
+    use std::os::unix::ffi::OsStrExt;
+
+    const NAME: &str = "settings::loader::tests::load_reads_the_working_directory_and_an_environment_that_is_not_all_utf_8";
+    const MARK: &str = "QUINTETTE_TEST_CHILD";
+    if std::env::var_os(MARK).is_some() {
+        let error = Settings::load().unwrap_err();
+        let named: Vec<_> = error
+            .problems()
+            .iter()
+            .filter_map(Problem::setting)
+            .collect();
+        assert_eq!(named, ["TIME_ZONE"], "{error}");
+        assert_eq!(error.to_string(), "TIME_ZONE (environment): is not UTF-8");
+        return;
     }
+    let directory = Directory::new("process");
+    directory.write(
+        "settings.toml",
+        "SECRET_KEY = 'file'\nSESSION_COOKIE_AGE = 'wrong, but not what counts'",
+    );
+    let not_utf_8 = std::ffi::OsStr::from_bytes(b"\xff");
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", NAME])
+        .current_dir(&directory.0)
+        .env_clear()
+        .env(MARK, "1")
+        .env("SESSION_COOKIE_AGE", "60")
+        .env("TIME_ZONE", not_utf_8)
+        .env("SOMEBODY_ELSES", not_utf_8)
+        .env(not_utf_8, "x")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(
+        child.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
 }
 
 #[test]
