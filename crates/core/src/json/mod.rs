@@ -24,9 +24,12 @@ mod text;
 mod write;
 
 pub use object::{parse_object, write_object};
-pub(crate) use scan::Scanner;
+use scan::Scanner;
 pub use scan::{JsonError, JsonErrorKind};
+pub(crate) use scan::{MAX_DEPTH, MAX_INTEGER_DIGITS};
 pub use text::{escape_key, unescape_key};
+pub(crate) use text::{push_units, units};
+pub(crate) use write::python_repr;
 
 /// One JSON value as text: valid for Python, in ASCII, and otherwise as it came.
 ///
@@ -112,6 +115,11 @@ impl RawJson {
         let text = text::to_standard(&self.0)
             .ok_or_else(|| <serde_json::Error as de::Error>::custom(NAN))?;
         serde_json::from_str(&text)
+    }
+
+    /// Takes a text that is known to be valid, in ASCII.
+    pub(crate) fn from_valid(text: &str) -> Self {
+        Self(text.into())
     }
 
     /// The text.

@@ -5,7 +5,7 @@ use std::fmt;
 /// How deep values may nest.
 ///
 /// Python's scanner recurses, and gives up at about a thousand levels less the caller's own frames.
-pub(super) const MAX_DEPTH: usize = 900;
+pub(crate) const MAX_DEPTH: usize = 900;
 
 /// How many digits an integer may have: `sys.int_info.default_max_str_digits` of Python.
 pub(crate) const MAX_INTEGER_DIGITS: usize = 4300;
@@ -71,7 +71,7 @@ impl fmt::Display for JsonErrorKind {
 ///
 /// The text is Latin-1 or UTF-8: bytes of 0x80 and above are taken within strings and nowhere else,
 /// so it does not matter here which of the two it is.
-pub(crate) struct Scanner<'a> {
+pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
     non_ascii: bool,
@@ -79,7 +79,7 @@ pub(crate) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
             at: 0,
@@ -88,7 +88,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    pub(crate) fn offset(&self) -> usize {
+    pub(super) fn offset(&self) -> usize {
         self.at
     }
 
@@ -102,16 +102,16 @@ impl<'a> Scanner<'a> {
         std::mem::take(&mut self.spaces)
     }
 
-    pub(crate) fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    pub(crate) fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         self.at += 1;
     }
 
     /// The bytes from `start` to here.
-    pub(crate) fn since(&self, start: usize) -> &'a [u8] {
+    pub(super) fn since(&self, start: usize) -> &'a [u8] {
         &self.bytes[start..self.at]
     }
 
@@ -130,7 +130,7 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    pub(crate) fn skip_spaces(&mut self) {
+    pub(super) fn skip_spaces(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.spaces = true;
             self.at += 1;
@@ -225,7 +225,7 @@ impl<'a> Scanner<'a> {
         Ok(key)
     }
 
-    pub(crate) fn string(&mut self) -> Result<(), JsonError> {
+    pub(super) fn string(&mut self) -> Result<(), JsonError> {
         self.expect(b'"')?;
         loop {
             match self.peek() {

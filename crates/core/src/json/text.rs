@@ -55,7 +55,7 @@ pub(super) fn is_plain(byte: u8) -> bool {
 }
 
 /// The UTF-16 units of an escaped string.
-fn units(mut chars: impl Iterator<Item = char>) -> Vec<u16> {
+pub(crate) fn units(mut chars: impl Iterator<Item = char>) -> Vec<u16> {
     let mut units = Vec::new();
     while let Some(char) = chars.next() {
         if char == '\\' {
