@@ -3,6 +3,8 @@
 use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
+use crate::settings::Settings;
+
 /// `USE_TZ` and `TIME_ZONE`: how Django reads and writes a point in time.
 ///
 /// With `USE_TZ` a database without time zones holds UTC, and text carries its offset; without it, both hold the
@@ -13,6 +15,12 @@ pub struct TimeZone {
     pub use_tz: bool,
     /// `TIME_ZONE`.
     pub zone: Tz,
+}
+
+impl From<&Settings> for TimeZone {
+    fn from(settings: &Settings) -> Self {
+        Self { use_tz: settings.use_tz, zone: settings.time_zone }
+    }
 }
 
 impl TimeZone {

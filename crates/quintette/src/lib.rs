@@ -41,4 +41,4 @@ pub mod cache;
 pub mod db;
 pub mod sessions;
 
-pub use quintette_core::{json, settings, signing};
+pub use quintette_core::{json, settings, signing, time};

@@ -84,6 +84,14 @@ impl SessionData {
         }
     }
 
+    /// What the foreign value under `key` is in Python, such as `datetime.datetime`; `None` where JSON carries the value.
+    pub fn foreign(&self, key: &str) -> Option<&str> {
+        match self.entries.get(&*json::escape_key(key))? {
+            Decoded::Json(_) => None,
+            Decoded::Foreign(python_type) => Some(python_type),
+        }
+    }
+
     /// Whether there is a value under `key`, foreign ones included.
     pub fn contains(&self, key: &str) -> bool {
         self.entries.contains_key(&*json::escape_key(key))

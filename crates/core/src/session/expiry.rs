@@ -32,7 +32,9 @@ impl Expiry {
 
     /// Reads what is stored under `_session_expiry`. `None` where nothing is, or nothing that Django could have put
     /// there.
-    pub(super) fn read(data: &SessionData, zone: TimeZone) -> Option<Self> {
+    ///
+    /// For an engine whose store has no place for the expiry beside the data.
+    pub fn read(data: &SessionData, zone: TimeZone) -> Option<Self> {
         let raw = data.json(EXPIRY_KEY)?;
         if let Ok(seconds) = raw.deserialize::<i64>() {
             return Some(Self::seconds(seconds));

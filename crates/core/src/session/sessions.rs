@@ -67,10 +67,7 @@ impl Sessions {
     }
 
     pub(super) fn time_zone(&self) -> TimeZone {
-        TimeZone {
-            use_tz: self.settings.use_tz,
-            zone: self.settings.time_zone,
-        }
+        TimeZone::from(&*self.settings)
     }
 
     /// Runs `work` to its end, whatever becomes of the caller.

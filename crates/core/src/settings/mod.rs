@@ -137,7 +137,7 @@ pub struct Settings {
     /// `SESSION_COOKIE_ENCRYPTED`, which Django lacks: whether the engine `signed_cookies` encrypts. `false` by default, since Django cannot read it.
     pub session_cookie_encrypted: bool,
 
-    /// `SESSION_EXPIRE_SECONDS` of django-session-timeout: how long a visit lasts. `None`, the default, leaves the timeout out.
+    /// `SESSION_EXPIRE_SECONDS` of django-session-timeout: how long a visit lasts, behind the timeout layer. `SESSION_COOKIE_AGE` where it is `None`, the default.
     pub session_expire_seconds: Option<TimeDelta>,
     /// `SESSION_EXPIRE_AFTER_LAST_ACTIVITY` of django-session-timeout: whether that time begins anew with each request. `false` by default.
     pub session_expire_after_last_activity: bool,
@@ -148,6 +148,8 @@ pub struct Settings {
     pub session_expire_absolute_seconds: Option<TimeDelta>,
     /// `SESSION_TIMEOUT_REDIRECT` of django-session-timeout: where a visit that ended is sent. By default to the login page.
     pub session_timeout_redirect: Option<String>,
+    /// `LOGIN_URL`: where a visitor who has to log in is sent. `/accounts/login/` by default.
+    pub login_url: String,
 }
 
 impl Settings {
@@ -185,6 +187,7 @@ impl Settings {
             session_expire_after_last_activity_grace_period: TimeDelta::seconds(1),
             session_expire_absolute_seconds: None,
             session_timeout_redirect: None,
+            login_url: "/accounts/login/".to_owned(),
         }
     }
 

@@ -183,6 +183,7 @@ impl Reader {
             &mut settings.session_timeout_redirect,
             value::optional(value::text),
         );
+        self.read("LOGIN_URL", &mut settings.login_url, value::text);
     }
 
     fn given(&self, name: &str) -> Option<&Given> {

@@ -35,7 +35,7 @@ pub use cookie::{
 };
 pub use hmac::salted_hmac;
 pub use keys::{Keys, SecretKey};
-pub use payload::{MAX_DECOMPRESSED, PayloadError, dumps, loads};
+pub use payload::{MAX_DECOMPRESSED, PayloadError, deflate, dumps, inflate, loads};
 pub use signer::{Signer, UnsafeSeparator};
 pub use timestamp::TimestampSigner;
 

@@ -102,7 +102,8 @@ pub(super) fn decode(encoded: &str) -> Result<Vec<u8>, PayloadError> {
     }
 }
 
-fn deflate(data: &[u8]) -> Option<Vec<u8>> {
+/// The zlib stream of `data`, as Python's `zlib.compress`; `None` where it would be longer than the data.
+pub fn deflate(data: &[u8]) -> Option<Vec<u8>> {
     let mut stream = Compress::new(Compression::default(), true);
     // Longer than the data is of no use, so there need not be room for it.
     let mut out = Vec::with_capacity(data.len());
@@ -112,8 +113,12 @@ fn deflate(data: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// As Python, ignores what follows the stream, and accepts none that is cut off.
-fn inflate(data: &[u8]) -> Result<Vec<u8>, PayloadError> {
+/// What a zlib stream holds. As Python, ignores what follows the stream, and accepts none that is cut off.
+///
+/// # Errors
+///
+/// Where it is no zlib stream, or holds more than [`MAX_DECOMPRESSED`] bytes.
+pub fn inflate(data: &[u8]) -> Result<Vec<u8>, PayloadError> {
     let mut stream = Decompress::new(true);
     let mut out = Vec::with_capacity(data.len().saturating_mul(4).clamp(256, MAX_DECOMPRESSED));
     let mut rest = data;

@@ -29,30 +29,42 @@ struct Entry {
 impl LocalCache {
     /// With room for this many entries (`OPTIONS["MAX_ENTRIES"]`), or for 64 MiB.
     pub fn new(max_entries: Option<u64>) -> Self {
-        let builder = Moka::builder().eviction_policy(EvictionPolicy::lru()).expire_after(EntryTtl);
-        let builder = match max_entries {
-            Some(entries) => builder.max_capacity(entries),
-            None => builder.max_capacity(DEFAULT_CAPACITY).weigher(|name: &String, entry: &Entry| {
-                // An entry's own bookkeeping takes about 200 bytes.
-                u32::try_from(name.len() + entry.value.len() + 200).unwrap_or(u32::MAX)
-            }),
-        };
-        Self { entries: builder.build() }
+        let builder = Moka::builder()
+            .eviction_policy(EvictionPolicy::lru())
+            .expire_after(EntryTtl);
+        let builder =
+            match max_entries {
+                Some(entries) => builder.max_capacity(entries),
+                None => builder.max_capacity(DEFAULT_CAPACITY).weigher(
+                    |name: &String, entry: &Entry| {
+                        // An entry's own bookkeeping takes about 200 bytes.
+                        u32::try_from(name.len() + entry.value.len() + 200).unwrap_or(u32::MAX)
+                    },
+                ),
+            };
+        Self {
+            entries: builder.build(),
+        }
     }
 
     fn swap(&self, name: &str, seen: Option<&[u8]>, to: Option<Entry>) -> Swapped {
         let mut swapped = Swapped::Missing;
-        let result = self.entries.entry_by_ref(name).and_compute_with(|current| match current {
-            None => Op::Nop,
-            Some(current) if seen.is_some_and(|seen| seen != &*current.value().value) => {
-                swapped = Swapped::Conflict;
-                Op::Nop
-            }
-            Some(_) => to.map_or(Op::Remove, Op::Put),
-        });
+        let result = self
+            .entries
+            .entry_by_ref(name)
+            .and_compute_with(|current| match current {
+                None => Op::Nop,
+                Some(current) if seen.is_some_and(|seen| seen != &*current.value().value) => {
+                    swapped = Swapped::Conflict;
+                    Op::Nop
+                }
+                Some(_) => to.map_or(Op::Remove, Op::Put),
+            });
         match result {
             CompResult::StillNone(_) | CompResult::Unchanged(_) => swapped,
-            CompResult::Inserted(_) | CompResult::ReplacedWith(_) | CompResult::Removed(_) => Swapped::Done,
+            CompResult::Inserted(_) | CompResult::ReplacedWith(_) | CompResult::Removed(_) => {
+                Swapped::Done
+            }
         }
     }
 }
@@ -64,20 +76,45 @@ impl Cache for LocalCache {
     }
 
     async fn set(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<(), CacheError> {
-        self.entries.insert(name.to_owned(), Entry { value: value.into(), ttl });
+        self.entries.insert(
+            name.to_owned(),
+            Entry {
+                value: value.into(),
+                ttl,
+            },
+        );
         Ok(())
     }
 
     async fn add(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<bool, CacheError> {
-        let result = self.entries.entry_by_ref(name).and_compute_with(|current| match current {
-            None => Op::Put(Entry { value: value.into(), ttl }),
-            Some(_) => Op::Nop,
-        });
+        let result = self
+            .entries
+            .entry_by_ref(name)
+            .and_compute_with(|current| match current {
+                None => Op::Put(Entry {
+                    value: value.into(),
+                    ttl,
+                }),
+                Some(_) => Op::Nop,
+            });
         Ok(matches!(result, CompResult::Inserted(_)))
     }
 
-    async fn replace(&self, name: &str, seen: &[u8], value: Vec<u8>, ttl: Duration) -> Result<Swapped, CacheError> {
-        Ok(self.swap(name, Some(seen), Some(Entry { value: value.into(), ttl })))
+    async fn replace(
+        &self,
+        name: &str,
+        seen: &[u8],
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<Swapped, CacheError> {
+        Ok(self.swap(
+            name,
+            Some(seen),
+            Some(Entry {
+                value: value.into(),
+                ttl,
+            }),
+        ))
     }
 
     async fn delete(&self, name: &str, seen: Option<&[u8]>) -> Result<Swapped, CacheError> {
@@ -89,7 +126,12 @@ impl Cache for LocalCache {
 struct EntryTtl;
 
 impl moka::Expiry<String, Entry> for EntryTtl {
-    fn expire_after_create(&self, _name: &String, entry: &Entry, _created_at: Instant) -> Option<Duration> {
+    fn expire_after_create(
+        &self,
+        _name: &String,
+        entry: &Entry,
+        _created_at: Instant,
+    ) -> Option<Duration> {
         Some(entry.ttl)
     }
 

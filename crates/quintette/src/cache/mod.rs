@@ -21,7 +21,11 @@ pub struct NamedCache {
 impl NamedCache {
     /// This cache, with Django's default names: no `KEY_PREFIX`, `VERSION` 1.
     pub fn new(cache: Arc<dyn Cache>) -> Self {
-        Self { cache, key_prefix: String::new(), version: 1 }
+        Self {
+            cache,
+            key_prefix: String::new(),
+            version: 1,
+        }
     }
 
     /// The cache that `CACHES` has under this alias.
@@ -30,11 +34,13 @@ impl NamedCache {
     ///
     /// Where there is no such alias, or its backend is not to be had.
     pub fn connect(settings: &Settings, alias: &str) -> Result<Self, SessionError> {
-        let misconfigured = |message: String| SessionError::new(SessionErrorKind::Misconfigured, message);
-        let cache = settings
-            .caches
-            .get(alias)
-            .ok_or_else(|| misconfigured(format!("SESSION_CACHE_ALIAS is {alias:?}, but CACHES has no such cache")))?;
+        let misconfigured =
+            |message: String| SessionError::new(SessionErrorKind::Misconfigured, message);
+        let cache = settings.caches.get(alias).ok_or_else(|| {
+            misconfigured(format!(
+                "SESSION_CACHE_ALIAS is {alias:?}, but CACHES has no such cache"
+            ))
+        })?;
         let backend: Arc<dyn Cache> = match cache.backend {
             CacheBackend::LocMem => Arc::new(LocalCache::new(max_entries(cache))),
             other => {
@@ -44,7 +50,11 @@ impl NamedCache {
                 )));
             }
         };
-        Ok(Self { cache: backend, key_prefix: cache.key_prefix.clone(), version: cache.version })
+        Ok(Self {
+            cache: backend,
+            key_prefix: cache.key_prefix.clone(),
+            version: cache.version,
+        })
     }
 
     /// The cache itself.

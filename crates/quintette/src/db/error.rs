@@ -2,7 +2,10 @@ use quintette_core::session::{SessionError, SessionErrorKind};
 
 /// A failed statement, told so that a person knows what to do: `place` is the file or the server.
 pub(super) fn translate(place: &str, error: sqlx::Error) -> SessionError {
-    let database = error.as_database_error().map(|error| error.message().to_owned()).unwrap_or_default();
+    let database = error
+        .as_database_error()
+        .map(|error| error.message().to_owned())
+        .unwrap_or_default();
     if database.contains("no such table") {
         return missing_table(place).with_source(error);
     }

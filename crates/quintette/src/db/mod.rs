@@ -65,7 +65,9 @@ impl Database {
             #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(location) => {
                 let sqlite = SqliteDatabase::open(location, settings, create).await?;
-                Ok(Self { backend: Backend::Sqlite(sqlite) })
+                Ok(Self {
+                    backend: Backend::Sqlite(sqlite),
+                })
             }
             other => Err(misconfigured(format!(
                 "DATABASE_URL names {other}, which this build does not speak. It speaks SQLite (sqlite:///path)"
@@ -103,7 +105,9 @@ impl Database {
 #[cfg(feature = "sqlite")]
 impl From<SqliteDatabase> for Database {
     fn from(sqlite: SqliteDatabase) -> Self {
-        Self { backend: Backend::Sqlite(sqlite) }
+        Self {
+            backend: Backend::Sqlite(sqlite),
+        }
     }
 }
 

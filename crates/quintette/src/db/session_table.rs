@@ -6,10 +6,19 @@ use quintette_core::session::{SessionError, SessionKey};
 #[async_trait]
 pub(crate) trait SessionTable: std::fmt::Debug + Send + Sync {
     /// `session_data` of an unexpired session.
-    async fn select(&self, key: &SessionKey, now: DateTime<Utc>) -> Result<Option<SessionRow>, SessionError>;
+    async fn select(
+        &self,
+        key: &SessionKey,
+        now: DateTime<Utc>,
+    ) -> Result<Option<SessionRow>, SessionError>;
 
     /// A new row; `false` where there is one already.
-    async fn insert(&self, key: &SessionKey, data: &str, expires_at: DateTime<Utc>) -> Result<bool, SessionError>;
+    async fn insert(
+        &self,
+        key: &SessionKey,
+        data: &str,
+        expires_at: DateTime<Utc>,
+    ) -> Result<bool, SessionError>;
 
     /// Replaces the row whose `session_data` is `seen`; `false` where there is none that is unexpired.
     async fn update(

@@ -35,9 +35,10 @@ pub async fn connect(settings: impl Into<Arc<Settings>>) -> Result<Sessions, Ses
             let cache = NamedCache::connect(&settings, &settings.session_cache_alias)?;
             Arc::new(CachedDbEngine::new(&database, cache, &settings).await?)
         }
-        SessionEngineName::Cache => {
-            Arc::new(CacheEngine::new(NamedCache::connect(&settings, &settings.session_cache_alias)?))
-        }
+        SessionEngineName::Cache => Arc::new(CacheEngine::new(NamedCache::connect(
+            &settings,
+            &settings.session_cache_alias,
+        )?)),
         SessionEngineName::File => Arc::new(FileEngine::new(&settings)?),
         SessionEngineName::SignedCookies => Arc::new(SignedCookiesEngine::new(&settings)),
     };

@@ -13,7 +13,10 @@
 mod connect;
 pub mod engines;
 pub mod layer;
+mod response;
+pub mod timeout;
 
 pub use connect::connect;
 pub use layer::SessionLayer;
 pub use quintette_core::session::*;
+pub use timeout::TimeoutLayer;

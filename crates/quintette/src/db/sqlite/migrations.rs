@@ -20,26 +20,35 @@ const MIGRATIONS: &[Migration] = &[Migration {
 /// Where Django notes which migrations were made (django/db/migrations/recorder.py).
 const RECORDER: &str = r#"CREATE TABLE IF NOT EXISTS "django_migrations" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "app" varchar(255) NOT NULL, "name" varchar(255) NOT NULL, "applied" datetime NOT NULL)"#;
 
-pub(super) async fn migrate(pool: &SqlitePool, time_zone: TimeZone) -> Result<Vec<Migrated>, sqlx::Error> {
+pub(super) async fn migrate(
+    pool: &SqlitePool,
+    time_zone: TimeZone,
+) -> Result<Vec<Migrated>, sqlx::Error> {
     let mut connection = pool.acquire().await?;
     // Immediate: two programs that start at once do not both find the tables missing.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::query(RECORDER).execute(&mut *transaction).await?;
     let mut migrated = Vec::new();
     for migration in MIGRATIONS {
-        let recorded: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM django_migrations WHERE app = ? AND name = ?)")
-                .bind(migration.app)
-                .bind(migration.name)
-                .fetch_one(&mut *transaction)
-                .await?;
+        let recorded: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM django_migrations WHERE app = ? AND name = ?)",
+        )
+        .bind(migration.app)
+        .bind(migration.name)
+        .fetch_one(&mut *transaction)
+        .await?;
         if recorded {
             continue;
         }
-        let made: bool = sqlx::query_scalar(HAS_TABLE).bind(migration.table).fetch_one(&mut *transaction).await?;
+        let made: bool = sqlx::query_scalar(HAS_TABLE)
+            .bind(migration.table)
+            .fetch_one(&mut *transaction)
+            .await?;
         if !made {
             for statement in migration.statements {
-                sqlx::query(AssertSqlSafe(*statement)).execute(&mut *transaction).await?;
+                sqlx::query(AssertSqlSafe(*statement))
+                    .execute(&mut *transaction)
+                    .await?;
             }
         }
         sqlx::query("INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, ?)")
@@ -48,14 +57,21 @@ pub(super) async fn migrate(pool: &SqlitePool, time_zone: TimeZone) -> Result<Ve
             .bind(to_text(Utc::now(), time_zone))
             .execute(&mut *transaction)
             .await?;
-        migrated.push(Migrated { app: migration.app, name: migration.name });
+        migrated.push(Migrated {
+            app: migration.app,
+            name: migration.name,
+        });
     }
     transaction.commit().await?;
     Ok(migrated)
 }
 
-const HAS_TABLE: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?)";
+const HAS_TABLE: &str =
+    "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?)";
 
 pub(super) async fn has_table(pool: &SqlitePool, table: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(HAS_TABLE).bind(table).fetch_one(pool).await
+    sqlx::query_scalar(HAS_TABLE)
+        .bind(table)
+        .fetch_one(pool)
+        .await
 }

@@ -45,8 +45,18 @@ impl SqliteDatabase {
     /// # }
     /// ```
     pub fn from_pool(pool: SqlitePool, settings: &Settings) -> Self {
-        let place = pool.connect_options().get_filename().display().to_string().into();
-        Self { reader: pool.clone(), writer: pool, place, time_zone: time_zone(settings) }
+        let place = pool
+            .connect_options()
+            .get_filename()
+            .display()
+            .to_string()
+            .into();
+        Self {
+            reader: pool.clone(),
+            writer: pool,
+            place,
+            time_zone: settings.into(),
+        }
     }
 
     pub(super) async fn open(
@@ -82,13 +92,14 @@ impl SqliteDatabase {
                 .idle_timeout(None)
                 .max_lifetime(None)
         };
-        let readers = std::thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2));
+        let readers = std::thread::available_parallelism()
+            .map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2));
         let writer = pool(1).connect_with(options.clone()).await;
         let database = Self {
             writer: writer.map_err(|error| cannot_open(path, error))?,
             reader: pool(readers.clamp(2, 8)).connect_lazy_with(options),
             place: path.display().to_string().into(),
-            time_zone: time_zone(settings),
+            time_zone: settings.into(),
         };
         database.check_writable(path).await?;
         Ok(database)
@@ -103,20 +114,34 @@ impl SqliteDatabase {
             .connect("sqlite::memory:")
             .await
             .map_err(|error| translate(":memory:", error))?;
-        Ok(Self { reader: pool.clone(), writer: pool, place: ":memory:".into(), time_zone: time_zone(settings) })
+        Ok(Self {
+            reader: pool.clone(),
+            writer: pool,
+            place: ":memory:".into(),
+            time_zone: settings.into(),
+        })
     }
 
     /// Tells a read-only database at start-up, and not with the first visitor's cart.
     async fn check_writable(&self, path: &Path) -> Result<(), SessionError> {
-        let mut connection = self.writer.acquire().await.map_err(|error| cannot_open(path, error))?;
+        let mut connection = self
+            .writer
+            .acquire()
+            .await
+            .map_err(|error| cannot_open(path, error))?;
         for statement in ["BEGIN IMMEDIATE", "ROLLBACK"] {
-            sqlx::query(statement).execute(&mut *connection).await.map_err(|error| cannot_open(path, error))?;
+            sqlx::query(statement)
+                .execute(&mut *connection)
+                .await
+                .map_err(|error| cannot_open(path, error))?;
         }
         Ok(())
     }
 
     pub(super) async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
-        migrations::migrate(&self.writer, self.time_zone).await.map_err(|error| translate(&self.place, error))
+        migrations::migrate(&self.writer, self.time_zone)
+            .await
+            .map_err(|error| translate(&self.place, error))
     }
 
     pub(super) async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError> {
@@ -128,21 +153,28 @@ impl SqliteDatabase {
     }
 }
 
-fn time_zone(settings: &Settings) -> TimeZone {
-    TimeZone { use_tz: settings.use_tz, zone: settings.time_zone }
-}
-
 fn cannot_open(path: &Path, error: sqlx::Error) -> SessionError {
-    let hint = match error.as_database_error().and_then(|error| error.code()).as_deref() {
+    let hint = match error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .as_deref()
+    {
         // https://sqlite.org/rescode.html
-        Some("5" | "6" | "261" | "517") => "another program holds it locked: end that program's transaction",
+        Some("5" | "6" | "261" | "517") => {
+            "another program holds it locked: end that program's transaction"
+        }
         Some(code) if code.parse().is_ok_and(|code: i32| code & 0xff == 8) => {
             "it is read-only: give this user the right to write to it and to its directory"
         }
-        Some("14" | "1038" | "526") => "it cannot be opened: check that its directory exists and may be written",
+        Some("14" | "1038" | "526") => {
+            "it cannot be opened: check that its directory exists and may be written"
+        }
         Some("26") => "it is no SQLite database",
         _ => "it cannot be used",
     };
-    SessionError::new(SessionErrorKind::Unavailable, format!("DATABASE_URL: {}: {hint} ({error})", path.display()))
-        .with_source(error)
+    SessionError::new(
+        SessionErrorKind::Unavailable,
+        format!("DATABASE_URL: {}: {hint} ({error})", path.display()),
+    )
+    .with_source(error)
 }

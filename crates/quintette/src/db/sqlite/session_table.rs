@@ -26,7 +26,8 @@ impl SqliteSessionTable {
     fn row(&self, row: &SqliteRow) -> Result<SessionRow, sqlx::Error> {
         // Unchecked, since Django's `datetime` columns hold text, and a column may hold anything in SQLite.
         let expires: String = row.try_get_unchecked("expire_date")?;
-        let expires = NaiveDateTime::parse_from_str(&expires, "%Y-%m-%d %H:%M:%S%.f").unwrap_or_default();
+        let expires =
+            NaiveDateTime::parse_from_str(&expires, "%Y-%m-%d %H:%M:%S%.f").unwrap_or_default();
         Ok(SessionRow {
             data: row.try_get_unchecked("session_data")?,
             expires_at: self.database.time_zone.from_naive(expires),
@@ -44,7 +45,11 @@ impl SqliteSessionTable {
 
 #[async_trait]
 impl SessionTable for SqliteSessionTable {
-    async fn select(&self, key: &SessionKey, now: DateTime<Utc>) -> Result<Option<SessionRow>, SessionError> {
+    async fn select(
+        &self,
+        key: &SessionKey,
+        now: DateTime<Utc>,
+    ) -> Result<Option<SessionRow>, SessionError> {
         let row = sqlx::query(
             "SELECT session_data, expire_date FROM django_session WHERE session_key = ? AND expire_date > ?",
         )
@@ -53,10 +58,17 @@ impl SessionTable for SqliteSessionTable {
         .fetch_optional(&self.database.reader)
         .await
         .map_err(self.failed())?;
-        row.map(|row| self.row(&row)).transpose().map_err(self.failed())
+        row.map(|row| self.row(&row))
+            .transpose()
+            .map_err(self.failed())
     }
 
-    async fn insert(&self, key: &SessionKey, data: &str, expires_at: DateTime<Utc>) -> Result<bool, SessionError> {
+    async fn insert(
+        &self,
+        key: &SessionKey,
+        data: &str,
+        expires_at: DateTime<Utc>,
+    ) -> Result<bool, SessionError> {
         let result = sqlx::query(
             "INSERT INTO django_session (session_key, session_data, expire_date) VALUES (?, ?, ?) \
              ON CONFLICT (session_key) DO NOTHING",
@@ -112,22 +124,24 @@ impl SessionTable for SqliteSessionTable {
     }
 
     async fn delete(&self, key: &SessionKey, seen: Option<&str>) -> Result<bool, SessionError> {
-        let result =
-            sqlx::query("DELETE FROM django_session WHERE session_key = ? AND (? IS NULL OR session_data = ?)")
-                .bind(key.as_str())
-                .bind(seen)
-                .bind(seen)
-                .execute(&self.database.writer)
-                .await;
+        let result = sqlx::query(
+            "DELETE FROM django_session WHERE session_key = ? AND (? IS NULL OR session_data = ?)",
+        )
+        .bind(key.as_str())
+        .bind(seen)
+        .bind(seen)
+        .execute(&self.database.writer)
+        .await;
         self.one(result)
     }
 
     async fn count_expired(&self, now: DateTime<Utc>) -> Result<u64, SessionError> {
-        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM django_session WHERE expire_date < ?")
-            .bind(self.text(now))
-            .fetch_one(&self.database.reader)
-            .await
-            .map_err(self.failed())?;
+        let count: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM django_session WHERE expire_date < ?")
+                .bind(self.text(now))
+                .fetch_one(&self.database.reader)
+                .await
+                .map_err(self.failed())?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
@@ -160,11 +174,16 @@ impl SessionTable for SqliteSessionTable {
         .fetch_all(&self.database.reader)
         .await
         .map_err(self.failed())?;
-        let rows = rows.iter().filter_map(|row| match row.try_get_unchecked::<String, _>("session_key") {
-            // A key that no cookie could carry is nobody's session.
-            Ok(key) => SessionKey::parse(key).map(|key| self.row(row).map(|row| (key, row))),
-            Err(error) => Some(Err(error)),
-        });
+        let rows =
+            rows.iter().filter_map(
+                |row| match row.try_get_unchecked::<String, _>("session_key") {
+                    // A key that no cookie could carry is nobody's session.
+                    Ok(key) => {
+                        SessionKey::parse(key).map(|key| self.row(row).map(|row| (key, row)))
+                    }
+                    Err(error) => Some(Err(error)),
+                },
+            );
         rows.collect::<Result<_, _>>().map_err(self.failed())
     }
 }
@@ -172,6 +191,10 @@ impl SessionTable for SqliteSessionTable {
 /// The text that Django's SQLite backend stores for a time: Python's `str(datetime)`, which leaves out microseconds of zero.
 pub(super) fn to_text(time: DateTime<Utc>, time_zone: TimeZone) -> String {
     let naive = time_zone.to_naive(time).trunc_subsecs(6);
-    let format = if naive.and_utc().timestamp_subsec_micros() == 0 { "%Y-%m-%d %H:%M:%S" } else { "%Y-%m-%d %H:%M:%S%.6f" };
+    let format = if naive.and_utc().timestamp_subsec_micros() == 0 {
+        "%Y-%m-%d %H:%M:%S"
+    } else {
+        "%Y-%m-%d %H:%M:%S%.6f"
+    };
     naive.format(format).to_string()
 }

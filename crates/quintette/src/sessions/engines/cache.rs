@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use quintette_core::session::{
-    Cleared, Created, Deleted, Receipt, Record, Replaced, Revision, SessionData, SessionEngine, SessionError,
-    SessionKey, Stored,
+    Cleared, Created, Deleted, Receipt, Record, Replaced, Revision, SessionData, SessionEngine,
+    SessionError, SessionKey, Stored,
 };
 use tracing::warn;
 
@@ -34,14 +34,27 @@ impl CacheEngine {
 #[async_trait]
 impl SessionEngine for CacheEngine {
     async fn load(&self, key: &SessionKey) -> Result<Option<Stored>, SessionError> {
-        let value = self.cache.cache().get(&self.name(key)).await.map_err(unavailable)?;
+        let value = self
+            .cache
+            .cache()
+            .get(&self.name(key))
+            .await
+            .map_err(unavailable)?;
         Ok(value.and_then(|value| Some(Stored::new(decode(&value)?, Revision::from(value)))))
     }
 
     async fn create(&self, key: &SessionKey, record: &Record<'_>) -> Result<Created, SessionError> {
         let value = record.data.to_pickle()?;
-        let added = self.cache.cache().add(&self.name(key), value.clone(), ttl(record)).await;
-        Ok(if added.map_err(unavailable)? { Created::Stored(Receipt::revision(value)) } else { Created::Taken })
+        let added = self
+            .cache
+            .cache()
+            .add(&self.name(key), value.clone(), ttl(record))
+            .await;
+        Ok(if added.map_err(unavailable)? {
+            Created::Stored(Receipt::revision(value))
+        } else {
+            Created::Taken
+        })
     }
 
     async fn replace(
@@ -62,8 +75,16 @@ impl SessionEngine for CacheEngine {
         self.swap(key, seen, seen.as_bytes().to_vec(), record).await
     }
 
-    async fn delete(&self, key: &SessionKey, seen: Option<&Revision>) -> Result<Deleted, SessionError> {
-        let deleted = self.cache.cache().delete(&self.name(key), seen.map(Revision::as_bytes)).await;
+    async fn delete(
+        &self,
+        key: &SessionKey,
+        seen: Option<&Revision>,
+    ) -> Result<Deleted, SessionError> {
+        let deleted = self
+            .cache
+            .cache()
+            .delete(&self.name(key), seen.map(Revision::as_bytes))
+            .await;
         Ok(match deleted.map_err(unavailable)? {
             Swapped::Done => Deleted::Deleted,
             Swapped::Conflict => Deleted::Conflict,
@@ -72,7 +93,10 @@ impl SessionEngine for CacheEngine {
     }
 
     /// A cache expires its entries by itself.
-    async fn clear_expired(&self, _progress: &mut (dyn FnMut(Cleared) + Send)) -> Result<Cleared, SessionError> {
+    async fn clear_expired(
+        &self,
+        _progress: &mut (dyn FnMut(Cleared) + Send),
+    ) -> Result<Cleared, SessionError> {
         Ok(Cleared::default())
     }
 }
@@ -85,7 +109,11 @@ impl CacheEngine {
         value: Vec<u8>,
         record: &Record<'_>,
     ) -> Result<Replaced, SessionError> {
-        let swapped = self.cache.cache().replace(&self.name(key), seen.as_bytes(), value.clone(), ttl(record)).await;
+        let swapped = self
+            .cache
+            .cache()
+            .replace(&self.name(key), seen.as_bytes(), value.clone(), ttl(record))
+            .await;
         Ok(match swapped.map_err(unavailable)? {
             Swapped::Done => Replaced::Stored(Receipt::revision(value)),
             Swapped::Conflict => Replaced::Conflict,

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::Utc;
+
 use quintette_core::pickle;
 use quintette_core::session::{
-    Cleared, Codec, Created, Deleted, Listed, Record, Replaced, Revision, SessionData, SessionEngine, SessionError,
-    SessionKey, Stored,
+    Cleared, Codec, Created, Deleted, Listed, Record, Replaced, Revision, SessionData,
+    SessionEngine, SessionError, SessionKey, Stored,
 };
 use quintette_core::settings::Settings;
 use tracing::warn;
@@ -55,8 +55,15 @@ impl CachedDbEngine {
     /// # Errors
     ///
     /// Where the database has no table `django_session`, or cannot answer.
-    pub async fn new(database: &Database, cache: NamedCache, settings: &Settings) -> Result<Self, SessionError> {
-        Ok(Self { db: DbEngine::new(database, settings).await?, cache })
+    pub async fn new(
+        database: &Database,
+        cache: NamedCache,
+        settings: &Settings,
+    ) -> Result<Self, SessionError> {
+        Ok(Self {
+            db: DbEngine::new(database, settings).await?,
+            cache,
+        })
     }
 
     /// The same with the application's own [`Serializer`](super::super::Serializer) in the codec of the database.
@@ -77,10 +84,14 @@ impl SessionEngine for CachedDbEngine {
     async fn load(&self, key: &SessionKey) -> Result<Option<Stored>, SessionError> {
         let name = self.name(key);
         let marker = match self.cache.cache().get(&name).await {
-            Ok(Some(value)) => match decode(&value) {
-                Some(data) => return Ok(Some(Stored::new(data, None))),
-                // A writer is at work, or what is there is unusable: the row, and no fill.
-                None => None,
+            Ok(Some(value)) => match SessionData::from_pickle(&value) {
+                Ok(Some(data)) => return Ok(Some(Stored::new(data, None))),
+                // Somebody's marker: a writer, a logout or a reader is at work, and sees to the cache.
+                Ok(None) => None,
+                Err(error) => {
+                    warn!(target: "quintette::session", %error, "a session in the cache cannot be read; its row is");
+                    self.swap_for_marker(&name, &value).await
+                }
             },
             Ok(None) => self.add_marker(&name).await,
             Err(error) => {
@@ -91,7 +102,10 @@ impl SessionEngine for CachedDbEngine {
         let stored = self.db.load_row(key).await?;
         match (&stored, marker) {
             (Some((stored, expires_at)), Some(marker)) => {
-                let record = Record { data: &stored.data, expires_at: *expires_at };
+                let record = Record {
+                    data: &stored.data,
+                    expires_at: *expires_at,
+                };
                 self.fill(&name, &marker, &record).await;
             }
             (None, Some(marker)) => self.remove_marker(&name, &marker).await,
@@ -140,7 +154,11 @@ impl SessionEngine for CachedDbEngine {
         Ok(touched)
     }
 
-    async fn delete(&self, key: &SessionKey, seen: Option<&Revision>) -> Result<Deleted, SessionError> {
+    async fn delete(
+        &self,
+        key: &SessionKey,
+        seen: Option<&Revision>,
+    ) -> Result<Deleted, SessionError> {
         let name = self.name(key);
         let marker = self.set_marker(&name).await;
         let deleted = self.db.delete(key, seen).await?;
@@ -150,18 +168,31 @@ impl SessionEngine for CachedDbEngine {
         Ok(deleted)
     }
 
-    async fn clear_expired(&self, progress: &mut (dyn FnMut(Cleared) + Send)) -> Result<Cleared, SessionError> {
+    async fn clear_expired(
+        &self,
+        progress: &mut (dyn FnMut(Cleared) + Send),
+    ) -> Result<Cleared, SessionError> {
         self.db.clear_expired(progress).await
     }
 
-    async fn list(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<Listed>, SessionError> {
+    async fn list(
+        &self,
+        after: Option<&SessionKey>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, SessionError> {
         self.db.list(after, limit).await
     }
 }
 
 impl CachedDbEngine {
     /// Puts the new value in the marker's place where the row was written, else takes the marker away.
-    async fn follow(&self, name: &str, marker: Option<Vec<u8>>, replaced: &Replaced, record: &Record<'_>) {
+    async fn follow(
+        &self,
+        name: &str,
+        marker: Option<Vec<u8>>,
+        replaced: &Replaced,
+        record: &Record<'_>,
+    ) {
         let Some(marker) = marker else { return };
         match replaced {
             Replaced::Stored(_) => self.fill(name, &marker, record).await,
@@ -172,21 +203,43 @@ impl CachedDbEngine {
     /// A reader's marker: only where nothing is. `None` where something is, or the cache fails.
     async fn add_marker(&self, name: &str) -> Option<Vec<u8>> {
         let marker = new_marker()?;
-        let added = self.cache.cache().add(name, marker.clone(), MARKER_TTL).await;
+        let added = self
+            .cache
+            .cache()
+            .add(name, marker.clone(), MARKER_TTL)
+            .await;
         added.inspect_err(report).unwrap_or(false).then_some(marker)
+    }
+
+    /// A reader's marker in place of exactly this value.
+    async fn swap_for_marker(&self, name: &str, seen: &[u8]) -> Option<Vec<u8>> {
+        let marker = new_marker()?;
+        let swapped = self
+            .cache
+            .cache()
+            .replace(name, seen, marker.clone(), MARKER_TTL)
+            .await;
+        (swapped.inspect_err(report).ok()? == Swapped::Done).then_some(marker)
     }
 
     /// A writer's marker: in place of whatever is there, which from here on nobody reads.
     async fn set_marker(&self, name: &str) -> Option<Vec<u8>> {
         let marker = new_marker()?;
-        self.cache.cache().set(name, marker.clone(), MARKER_TTL).await.inspect_err(report).ok()?;
+        self.cache
+            .cache()
+            .set(name, marker.clone(), MARKER_TTL)
+            .await
+            .inspect_err(report)
+            .ok()?;
         Some(marker)
     }
 
     async fn fill(&self, name: &str, marker: &[u8], record: &Record<'_>) {
         let ttl = ttl(record);
         let filled = match record.data.to_pickle() {
-            Ok(value) if !ttl.is_zero() => self.cache.cache().replace(name, marker, value, ttl).await,
+            Ok(value) if !ttl.is_zero() => {
+                self.cache.cache().replace(name, marker, value, ttl).await
+            }
             _ => self.cache.cache().delete(name, Some(marker)).await,
         };
         ignore(filled);
@@ -202,14 +255,6 @@ fn new_marker() -> Option<Vec<u8>> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).ok()?;
     Some(pickle::encode_none(&nonce))
-}
-
-/// The session in a cached value; `None` for a marker, and with a log line for what is no session.
-fn decode(value: &[u8]) -> Option<SessionData> {
-    SessionData::from_pickle(value).unwrap_or_else(|error| {
-        warn!(target: "quintette::session", %error, "a session in the cache cannot be read; its row is");
-        None
-    })
 }
 
 /// Whoever overwrote the marker sees to the cache.

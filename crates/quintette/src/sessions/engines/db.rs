@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use quintette_core::session::{
-    Cleared, Codec, Created, Deleted, Listed, Receipt, Record, Replaced, Revision, SessionEngine, SessionError,
-    SessionKey, Stored,
+    Cleared, Codec, Created, Deleted, Listed, Receipt, Record, Replaced, Revision, SessionEngine,
+    SessionError, SessionKey, Stored,
 };
 use quintette_core::settings::Settings;
 
@@ -30,7 +30,10 @@ impl DbEngine {
     ///
     /// Where it has no table `django_session`, or cannot answer.
     pub async fn new(database: &Database, settings: &Settings) -> Result<Self, SessionError> {
-        Ok(Self { table: database.session_table().await?, codec: Codec::new(settings) })
+        Ok(Self {
+            table: database.session_table().await?,
+            codec: Codec::new(settings),
+        })
     }
 
     /// The same with the application's own [`Serializer`](super::super::Serializer) in the codec.
@@ -50,7 +53,11 @@ impl SessionEngine for DbEngine {
     async fn create(&self, key: &SessionKey, record: &Record<'_>) -> Result<Created, SessionError> {
         let data = self.codec.encode(record.data)?;
         let inserted = self.table.insert(key, &data, record.expires_at).await?;
-        Ok(if inserted { Created::Stored(Receipt::revision(data)) } else { Created::Taken })
+        Ok(if inserted {
+            Created::Stored(Receipt::revision(data))
+        } else {
+            Created::Taken
+        })
     }
 
     async fn replace(
@@ -61,7 +68,11 @@ impl SessionEngine for DbEngine {
     ) -> Result<Replaced, SessionError> {
         let data = self.codec.encode(record.data)?;
         let now = Utc::now();
-        if self.table.update(key, seen.as_str(), &data, record.expires_at, now).await? {
+        if self
+            .table
+            .update(key, seen.as_str(), &data, record.expires_at, now)
+            .await?
+        {
             return Ok(Replaced::Stored(Receipt::revision(data)));
         }
         self.conflict_or_gone(key).await
@@ -73,23 +84,41 @@ impl SessionEngine for DbEngine {
         seen: &Revision,
         record: &Record<'_>,
     ) -> Result<Replaced, SessionError> {
-        if self.table.touch(key, seen.as_str(), record.expires_at, Utc::now()).await? {
+        if self
+            .table
+            .touch(key, seen.as_str(), record.expires_at, Utc::now())
+            .await?
+        {
             return Ok(Replaced::Stored(Receipt::revision(seen.clone())));
         }
         self.conflict_or_gone(key).await
     }
 
-    async fn delete(&self, key: &SessionKey, seen: Option<&Revision>) -> Result<Deleted, SessionError> {
+    async fn delete(
+        &self,
+        key: &SessionKey,
+        seen: Option<&Revision>,
+    ) -> Result<Deleted, SessionError> {
         if self.table.delete(key, seen.map(Revision::as_str)).await? {
             return Ok(Deleted::Deleted);
         }
         let still_there = seen.is_some() && self.table.select(key, Utc::now()).await?.is_some();
-        Ok(if still_there { Deleted::Conflict } else { Deleted::Gone })
+        Ok(if still_there {
+            Deleted::Conflict
+        } else {
+            Deleted::Gone
+        })
     }
 
-    async fn clear_expired(&self, progress: &mut (dyn FnMut(Cleared) + Send)) -> Result<Cleared, SessionError> {
+    async fn clear_expired(
+        &self,
+        progress: &mut (dyn FnMut(Cleared) + Send),
+    ) -> Result<Cleared, SessionError> {
         let now = Utc::now();
-        let mut cleared = Cleared { removed: 0, expired: Some(self.table.count_expired(now).await?) };
+        let mut cleared = Cleared {
+            removed: 0,
+            expired: Some(self.table.count_expired(now).await?),
+        };
         loop {
             progress(cleared);
             let removed = self.table.delete_expired(BATCH, now).await?;
@@ -101,7 +130,11 @@ impl SessionEngine for DbEngine {
         }
     }
 
-    async fn list(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<Listed>, SessionError> {
+    async fn list(
+        &self,
+        after: Option<&SessionKey>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, SessionError> {
         let rows = self.table.page(after, limit, Utc::now()).await?;
         let listed = rows.into_iter().map(|(key, row)| Listed {
             key,
@@ -115,7 +148,10 @@ impl SessionEngine for DbEngine {
 
 impl DbEngine {
     /// The session, and when it expires.
-    pub(super) async fn load_row(&self, key: &SessionKey) -> Result<Option<(Stored, DateTime<Utc>)>, SessionError> {
+    pub(super) async fn load_row(
+        &self,
+        key: &SessionKey,
+    ) -> Result<Option<(Stored, DateTime<Utc>)>, SessionError> {
         let row = self.table.select(key, Utc::now()).await?;
         Ok(row.map(|row| {
             let data = self.codec.decode(&row.data);
@@ -125,6 +161,10 @@ impl DbEngine {
 
     async fn conflict_or_gone(&self, key: &SessionKey) -> Result<Replaced, SessionError> {
         let row = self.table.select(key, Utc::now()).await?;
-        Ok(if row.is_some() { Replaced::Conflict } else { Replaced::Gone })
+        Ok(if row.is_some() {
+            Replaced::Conflict
+        } else {
+            Replaced::Gone
+        })
     }
 }

@@ -39,5 +39,7 @@ pub use signed_cookies::SignedCookiesEngine;
 
 /// How long a cache keeps a record.
 fn ttl(record: &Record<'_>) -> Duration {
-    (record.expires_at - Utc::now()).to_std().unwrap_or_default()
+    (record.expires_at - Utc::now())
+        .to_std()
+        .unwrap_or_default()
 }

@@ -4,10 +4,12 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use chrono::Utc;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, header};
 use http_body_util::{Either, Full};
 use pin_project_lite::pin_project;
 use quintette_core::session::{CookieAction, Outcome, Session, SessionError, Sessions, cookie};
+
+use crate::sessions::response::error_response;
 
 type Finish = Pin<Box<dyn Future<Output = Result<Outcome, SessionError>> + Send>>;
 
@@ -24,7 +26,12 @@ pin_project! {
 
 impl<F, ResBody> ResponseFuture<F, ResBody> {
     pub(super) fn new(handler: F, session: Session, sessions: Sessions) -> Self {
-        Self { handler, session, sessions, finishing: None }
+        Self {
+            handler,
+            session,
+            sessions,
+            finishing: None,
+        }
     }
 }
 
@@ -58,7 +65,9 @@ where
 
 impl<F, ResBody> std::fmt::Debug for ResponseFuture<F, ResBody> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResponseFuture").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("ResponseFuture")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,7 +80,9 @@ fn apply<B>(mut response: Response<B>, outcome: &Outcome, sessions: &Sessions) -
     let cookie = match &outcome.cookie {
         CookieAction::Keep => return response,
         CookieAction::Delete => cookie::delete(settings),
-        CookieAction::Set { key, max_age } => cookie::set(settings, key.as_str(), *max_age, Utc::now()),
+        CookieAction::Set { key, max_age } => {
+            cookie::set(settings, key.as_str(), *max_age, Utc::now())
+        }
     };
     match HeaderValue::try_from(cookie) {
         Ok(cookie) => {
@@ -100,20 +111,14 @@ fn vary_on_cookie(headers: &mut HeaderMap) {
         headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
     } else if varies.iter().any(|field| field == "*") {
         headers.insert(header::VARY, HeaderValue::from_static("*"));
-    } else if !varies.iter().any(|field| field.eq_ignore_ascii_case("cookie")) {
+    } else if !varies
+        .iter()
+        .any(|field| field.eq_ignore_ascii_case("cookie"))
+    {
         let joined = format!("{}, Cookie", varies.join(", "));
-        headers.insert(header::VARY, HeaderValue::try_from(joined).expect("made of header values"));
+        headers.insert(
+            header::VARY,
+            HeaderValue::try_from(joined).expect("made of header values"),
+        );
     }
-}
-
-fn error_response(error: &SessionError) -> Response<Full<Bytes>> {
-    error.log();
-    let mut response = Response::new(Full::from(error.public_message().to_owned()));
-    *response.status_mut() = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if let Some(seconds) = error.retry_after() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
 }

@@ -15,7 +15,9 @@ pub struct SessionLayer {
 impl SessionLayer {
     /// For these sessions. They must be used within a Tokio runtime.
     pub fn new(sessions: Sessions) -> Self {
-        Self { sessions: sessions.spawning(spawn) }
+        Self {
+            sessions: sessions.spawning(spawn),
+        }
     }
 }
 

@@ -35,7 +35,10 @@
 //! `SESSION_COOKIE_PATH` the public path, before the proxy rewrites it. `quintette check --deploy` looks for these.
 
 mod future;
-#[expect(clippy::module_inception, reason = "every middleware folder has mod, layer, service, future")]
+#[expect(
+    clippy::module_inception,
+    reason = "every middleware folder has mod, layer, service, future"
+)]
 mod layer;
 mod service;
 

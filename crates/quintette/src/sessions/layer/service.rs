@@ -33,8 +33,15 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let headers = request.headers().get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
-        let cookie = cookie::value(headers, &self.sessions.settings().session_cookie_name.as_str());
+        let headers = request
+            .headers()
+            .get_all(header::COOKIE)
+            .iter()
+            .map(HeaderValue::as_bytes);
+        let cookie = cookie::value(
+            headers,
+            &self.sessions.settings().session_cookie_name.as_str(),
+        );
         let session = self.sessions.session(cookie.as_deref());
         request.extensions_mut().insert(session.clone());
         ResponseFuture::new(self.inner.call(request), session, self.sessions.clone())
