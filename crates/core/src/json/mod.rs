@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 mod object;
 mod scan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod write;
 

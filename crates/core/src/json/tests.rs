@@ -153,7 +153,7 @@ fn floats_are_written_as_python_does() {
         (1.234_567_890_123_456_7e16, "1.2345678901234568e+16"),
         (9_007_199_254_740_993.0, "9007199254740992.0"),
         // The exact value ends in .25: Python takes the even digit.
-        (611_353_735_086_690.25, "611353735086690.2"),
+        (1_222_707_470_173_380.5 / 2.0, "611353735086690.2"),
         (f64::MAX, "1.7976931348623157e+308"),
         (5e-324, "5e-324"),
     ];
@@ -327,7 +327,7 @@ fn a_backslash_that_escapes_nothing_stands_for_itself() {
 }
 
 /// Any value of JSON that Rust can hold.
-fn values() -> impl Strategy<Value = Value> {
+pub(crate) fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),

@@ -14,6 +14,7 @@ mod expand;
 mod integer;
 mod machine;
 mod opcode;
+mod reader;
 mod string;
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,8 @@ pub enum PickleError {
     TooLarge,
 }
 
+type Result<T = (), E = PickleError> = std::result::Result<T, E>;
+
 /// The members of a pickled dict, and `None` for a pickled `None`.
 ///
 /// Keys are in their escaped form, as those of [`parse_object`](crate::json::parse_object). A key that is no string is there too,
@@ -90,7 +93,9 @@ pub enum PickleError {
 /// # Errors
 ///
 /// If Python could not load the pickle, or it holds neither a dict nor `None`, or too much.
-pub fn decode_dict(bytes: &[u8]) -> Result<Option<IndexMap<Box<str>, Decoded>>, PickleError> {
+pub fn decode_dict(
+    bytes: &[u8],
+) -> std::result::Result<Option<IndexMap<Box<str>, Decoded>>, PickleError> {
     let (nodes, root) = Machine::run(bytes)?;
     let mut expansion = Expansion::new(&nodes);
     let entries = match &nodes[root] {
