@@ -74,7 +74,7 @@ impl<'a> Machine<'a> {
                 0..=5 => Ok(()),
                 _ => Err(self.input.malformed("a protocol newer than 5")),
             },
-            opcode::FRAME => self.input.take::<8>().map(drop),
+            opcode::FRAME => self.input.frame(),
             opcode::MARK => {
                 self.marks.push(self.stack.len());
                 Ok(())

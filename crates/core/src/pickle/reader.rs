@@ -79,6 +79,14 @@ impl<'a> Reader<'a> {
         self.slice(usize::try_from(length).map_err(|_| PickleError::UnexpectedEnd)?)
     }
 
+    /// The length of a frame, all of which must be there. What is in it follows as ever.
+    pub(super) fn frame(&mut self) -> Result {
+        let start = self.at + 8;
+        self.counted8()?;
+        self.at = start;
+        Ok(())
+    }
+
     pub(super) fn line(&mut self) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
         let length = rest

@@ -262,8 +262,9 @@ fn a_pickle_cut_anywhere_is_an_error() {
 
 #[test]
 fn broken_pickles_are_errors() {
-    let pickles: [&[u8]; 20] = [
+    let pickles: [&[u8]; 21] = [
         b"",
+        b"\x95\x03\0\0\0\0\0\0\0N.",
         b".",
         b"0.",
         b"a.",
