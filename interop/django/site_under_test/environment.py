@@ -1,0 +1,113 @@
+"""Django settings from the environment, under their Django names: JSON, where a value is not a plain string."""
+
+import difflib
+import json
+from urllib.parse import unquote, urlsplit
+
+from django.conf import global_settings
+from django.core.exceptions import ImproperlyConfigured
+
+PREFIXES = ("SESSION_", "CSRF_", "MESSAGE_", "LOGIN_", "LOGOUT_", "AUTH", "PASSWORD_")
+NAMES = (
+    "ALLOWED_HOSTS",
+    "CACHES",
+    "DEBUG",
+    "INTERNAL_IPS",
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "SECURE_PROXY_SSL_HEADER",
+    "TIME_ZONE",
+    "USE_TZ",
+)
+
+# What django-session-timeout reads; Django's own global settings do not list it.
+SESSION_TIMEOUT = {
+    "SESSION_EXPIRE_SECONDS": 0,
+    "SESSION_EXPIRE_AFTER_LAST_ACTIVITY": False,
+    "SESSION_EXPIRE_AFTER_LAST_ACTIVITY_GRACE_PERIOD": 1,
+    "SESSION_TIMEOUT_REDIRECT": "",
+}
+
+# Settings whose default, None, does not tell their type.
+STRUCTURED = ("SECURE_PROXY_SSL_HEADER",)
+
+DATABASE_ENGINES = {
+    "sqlite": "django.db.backends.sqlite3",
+    "postgres": "django.db.backends.postgresql",
+    "postgresql": "django.db.backends.postgresql",
+    "mysql": "django.db.backends.mysql",
+}
+
+
+def defaults():
+    """Every setting the environment may give, with the default that tells its type."""
+    known = {
+        name: getattr(global_settings, name)
+        for name in dir(global_settings)
+        if name.isupper() and (name.startswith(PREFIXES) or name in NAMES)
+    }
+    return known | SESSION_TIMEOUT
+
+
+def settings_from(environment):
+    """The settings that `environment` gives, each in its type."""
+    known = defaults()
+    for name in environment:
+        if name.startswith("SESSION_") and name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            raise ImproperlyConfigured(f"{name} is no setting{hint}")
+    settings = {
+        name: parsed(name, environment[name], default)
+        for name, default in known.items()
+        if name in environment
+    }
+    if not settings.get("SECRET_KEY"):
+        raise ImproperlyConfigured("SECRET_KEY is not set")
+    if "DATABASE_URL" in environment:
+        settings["DATABASES"] = {"default": database(environment["DATABASE_URL"])}
+    if "CACHE_URL" in environment:
+        settings["CACHES"] = {"default": cache(environment["CACHE_URL"])}
+    return settings
+
+
+def parsed(name, text, default):
+    if name == "SESSION_COOKIE_SAMESITE" and text.lower() == "false":
+        return False
+    if isinstance(default, str) or (default is None and name not in STRUCTURED):
+        return None if text == "null" else text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} holds {text!r}, which is not JSON") from None
+    if isinstance(default, (bool, int)) and type(value) is not type(default):
+        raise ImproperlyConfigured(f"{name} holds {text!r}, which is not of the type {type(default).__name__}")
+    return tuple(value) if name in STRUCTURED and value is not None else value
+
+
+def database(url):
+    parts = urlsplit(url)
+    if parts.scheme not in DATABASE_ENGINES:
+        raise ImproperlyConfigured(f"DATABASE_URL holds {url!r}, whose scheme is none of {', '.join(DATABASE_ENGINES)}")
+    engine = DATABASE_ENGINES[parts.scheme]
+    if parts.scheme == "sqlite":
+        return {"ENGINE": engine, "NAME": unquote(parts.path)}
+    return {
+        "ENGINE": engine,
+        "NAME": unquote(parts.path.removeprefix("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or ""),
+    }
+
+
+def cache(url):
+    parts = urlsplit(url)
+    if parts.scheme in ("redis", "rediss"):
+        return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}
+    if parts.scheme == "memcached":
+        return {"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache", "LOCATION": parts.netloc}
+    if parts.scheme == "locmem":
+        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": parts.netloc}
+    raise ImproperlyConfigured(f"CACHE_URL holds {url!r}, whose scheme is none of redis, rediss, memcached, locmem")

@@ -1,0 +1,26 @@
+"""The site's settings: fixed here is what the contract fixes; everything else comes from the environment."""
+
+import os
+
+from .environment import settings_from
+
+# Django 4.2 defaults to False; the contract is the same for every version.
+USE_TZ = True
+ALLOWED_HOSTS = ["*"]
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+ROOT_URLCONF = "site_under_test.urls"
+WSGI_APPLICATION = None
+
+# django-session-timeout imports the login view, which needs the user's tables declared.
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "site_under_test",
+]
+
+globals().update(settings_from(os.environ))
+
+MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
+if "SESSION_EXPIRE_SECONDS" in globals():
+    MIDDLEWARE.append("django_session_timeout.middleware.SessionTimeoutMiddleware")
