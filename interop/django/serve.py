@@ -34,7 +34,7 @@ def main():
         sys.exit(f"error: {error}")
     address = ("127.0.0.1", int(os.environ.get("PORT", "8001")))
     with ThreadedServer(address, QuietHandler) as server:
-        server.set_application(application)
+        server.set_app(application)
         print(f"listening on http://127.0.0.1:{server.server_port}", flush=True)
         server.serve_forever()
 

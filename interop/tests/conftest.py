@@ -1,0 +1,152 @@
+"""The two sides of every test: `django(version, **settings)` and `probe(**settings)`; and the stores between them."""
+
+import itertools
+import json
+import os
+import subprocess
+
+import pytest
+
+import servers
+from servers import Server, ServerExited
+from stores import Store
+
+REFERENCE = os.environ.get("INTEROP_REFERENCE") == "1"
+
+
+def pytest_report_header(config):
+    lines = []
+    for version in servers.django_versions():
+        exact = subprocess.run(
+            [servers.django_python(version), "-c", "import django, sys; print(django.__version__, sys.version.split()[0])"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        lines.append(f"Django {exact[0]} on Python {exact[1]}")
+    lines.append(f"probe: {servers.probe_command()[0]}{' (Django in its place)' if REFERENCE else ''}")
+    lines.append(f"quintette: {servers.quintette_command()[0]}")
+    return lines
+
+
+def pytest_collection_modifyitems(items):
+    if REFERENCE:
+        for item in items:
+            if item.get_closest_marker("beyond_django"):
+                item.add_marker(pytest.mark.xfail(reason="Django does not promise this", strict=True))
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory):
+    """A SQLite file with Django's tables and no rows, to be copied."""
+    directory = tmp_path_factory.mktemp("migrated")
+    database = directory / "template.sqlite3"
+    servers.manage(
+        servers.newest_django(),
+        "migrate",
+        "sessions",
+        "--verbosity=0",
+        settings={"DATABASE_URL": f"sqlite://{database}"},
+        directory=directory,
+    )
+    return database
+
+
+@pytest.fixture(scope="module")
+def new_store(tmp_path_factory, migrated):
+    """`new_store(engine)`: an empty store of its own."""
+    return lambda engine: Store(engine, tmp_path_factory.mktemp(engine), migrated)
+
+
+@pytest.fixture(scope="module")
+def shared_store(new_store):
+    """`shared_store(engine)`: one store an engine for the whole module."""
+    stores = {}
+
+    def store(engine):
+        if engine not in stores:
+            stores[engine] = new_store(engine)
+        return stores[engine]
+
+    return store
+
+
+class Running:
+    """The servers of one module, each started once for the same settings."""
+
+    def __init__(self, directories):
+        self.directories = directories
+        self.running = {}
+        self.started = []
+        self.numbers = itertools.count()
+
+    def start(self, name, command, settings, prefix=()):
+        directory = self.directories.mktemp(name)
+        server = Server(f"{name}-{next(self.numbers)}", command, settings, directory, prefix)
+        self.started.append(server)
+        return server.wait_until_listening()
+
+    def shared(self, name, command, settings):
+        known_by = (name, json.dumps(settings, sort_keys=True))
+        if known_by not in self.running:
+            self.running[known_by] = self.start(name, command, settings)
+        return self.running[known_by]
+
+    def stop(self):
+        for server in self.started:
+            server.stop()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    servers_of_this_module = Running(tmp_path_factory)
+    yield servers_of_this_module
+    servers_of_this_module.stop()
+
+
+@pytest.fixture(scope="module")
+def django(running):
+    def start(version, **settings):
+        command = [servers.django_python(version), str(servers.DJANGO_SITE / "serve.py")]
+        return running.shared(f"django-{version}", command, settings)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def probe(running):
+    return lambda **settings: running.shared("probe", servers.probe_command(), settings)
+
+
+@pytest.fixture(scope="module")
+def probe_log(running):
+    """`probe_log(prefix=…, **settings)`: a probe of its own, or None with its log where it refused to start."""
+
+    def start(prefix=(), **settings):
+        try:
+            server = running.start("probe", servers.probe_command(), settings, prefix)
+        except ServerExited as exited:
+            return None, exited.log
+        return server, ""
+
+    return start
+
+
+@pytest.fixture
+def quintette(tmp_path):
+    """`quintette(*arguments, settings=…)`: runs the command to its end."""
+
+    def run(*arguments, settings, check=True):
+        return servers.run([*servers.quintette_command(), *arguments], settings, tmp_path, check=check)
+
+    return run
+
+
+@pytest.fixture
+def manage(tmp_path):
+    """`manage(version, *arguments, settings=…)`: a Django management command."""
+
+    def run(version, *arguments, settings, check=True):
+        return servers.manage(version, *arguments, settings=settings, directory=tmp_path, check=check)
+
+    return run
