@@ -1,5 +1,7 @@
 """Values that one side writes and the other must read."""
 
+import json
+
 # By name, so that a failing test says which.
 VALUES = {
     "korean": "안녕하세요, 세션",
@@ -34,3 +36,8 @@ VALUES = {
     "order": {"z": 1, "a": 2, "m": 3, "10": 4, "9": 5},
     "deep": [[[[[[[[[[[[[[[["bottom"]]]]]]]]]]]]]]]],
 }
+
+
+def exactly(value):
+    """Text that tells 5 from 5.0, 0.0 from -0.0, and one order of keys from another."""
+    return json.dumps(value)

@@ -1,0 +1,62 @@
+"""What the library does where it differs from Django on purpose (divergences.py lists what the comparison leaves out)."""
+
+import pytest
+
+from sequences import FORGED, UNKNOWN
+from stores import STORING_ENGINES
+from visitor import ITEMS, Visitor, op, put
+
+INSPECTED = [engine for engine in STORING_ENGINES if engine != "cache"]
+EVERY_REQUEST = {"SESSION_SAVE_EVERY_REQUEST": True}
+
+
+@pytest.mark.beyond_django
+@pytest.mark.parametrize("engine", INSPECTED)
+@pytest.mark.parametrize("operations", [[], [op("is_empty"), op("key")]], ids=["nothing done", "looked at"])
+def test_an_unknown_key_creates_nothing_though_every_request_is_saved(engine, operations, shared_store, probe):
+    store = shared_store(engine)
+    server = probe(**store.settings, **EVERY_REQUEST)
+    before = store.keys()
+    for cookie in (f"sessionid={UNKNOWN}", *FORGED.values()):
+        assert Visitor().ops(server, *operations, cookie=cookie).status == 200, cookie
+    assert store.keys() == before
+
+
+@pytest.mark.beyond_django
+@pytest.mark.parametrize("settings", [{}, EVERY_REQUEST], ids=["default", "saved every request"])
+def test_an_expired_file_creates_no_file(settings, shared_store, probe):
+    store = shared_store("file")
+    server = probe(**store.settings, **settings)
+    visitor = Visitor()
+    visitor.ops(server, put("a", 1))
+    old = visitor.value
+    before = store.keys()
+    store.expire(old)
+    assert visitor.ops(server, ITEMS).values == [[]]
+    assert visitor.value is None
+    assert store.keys() | {old} == before
+
+
+@pytest.mark.beyond_django
+@pytest.mark.parametrize("engine", ["db", "cached_db"])
+def test_an_expired_row_creates_no_row_though_every_request_is_saved(engine, shared_store, probe):
+    store = shared_store(engine)
+    visitor = Visitor()
+    visitor.ops(probe(**store.settings), put("a", 1))
+    before = store.keys()
+    store.expire(visitor.value)
+    # A process of its own, whose cache has not seen the session while it lived.
+    assert visitor.ops(probe(**store.settings, **EVERY_REQUEST)).status == 200
+    assert store.keys() | before == before
+
+
+@pytest.mark.beyond_django
+def test_a_session_too_large_for_a_cookie_is_an_error_and_not_a_cookie_that_browsers_drop(shared_store, probe):
+    server = probe(**shared_store("signed_cookies").settings)
+    visitor = Visitor()
+    visitor.ops(server, put("a", 1))
+    numbers = [(index * 2_654_435_761) % 2**32 for index in range(2_000)]
+    answer = visitor.ops(server, put("numbers", numbers))
+    assert answer.status == 500
+    assert answer.set_cookies == []
+    assert visitor.ops(server, ITEMS).values == [[["a", 1]]]
