@@ -18,9 +18,10 @@ NEAR_SECONDS = 10
 class Masking:
     """One conversation with one server: the same key always gets the same label."""
 
-    def __init__(self, engine, approximate=False):
+    def __init__(self, engine, *, approximate=False, moment=None):
         self.engine = engine
         self.approximate = approximate
+        self.moment = moment and datetime.fromisoformat(moment).timestamp()
         self.labels = {}
 
     def sent(self, value):
@@ -41,16 +42,17 @@ class Masking:
         return self.labels.get(value, value)
 
     def seconds(self, number):
+        if self.moment and abs(time.time() + number - self.moment) < NEAR_SECONDS:
+            return "until the moment"
         return round(number / 20) * 20 if self.approximate else number
 
     def time(self, text):
+        if not self.approximate:
+            return text
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone.utc)
-        distance = self.seconds(moment.timestamp() - time.time())
-        if self.approximate and abs(distance) < 30 * 86_400:
-            return f"{re.sub('[0-9]', '0', text)} in {distance} s"
-        return text
+        return f"{re.sub('[0-9]', '0', text)} in {self.seconds(moment.timestamp() - time.time())} s"
 
     def strict(self, value):
         """JSON text in which 5 is not 5.0, order counts, and times that may differ are masked."""

@@ -2,16 +2,13 @@
 
 import itertools
 import json
-import os
 import subprocess
 
 import pytest
 
 import servers
-from servers import Server, ServerExited
+from servers import REFERENCE, Server, ServerExited
 from stores import Store
-
-REFERENCE = os.environ.get("INTEROP_REFERENCE") == "1"
 
 
 def pytest_report_header(config):
@@ -90,7 +87,13 @@ class Running:
     def shared(self, name, command, settings):
         known_by = (name, json.dumps(settings, sort_keys=True))
         if known_by not in self.running:
-            self.running[known_by] = self.start(name, command, settings)
+            try:
+                self.running[known_by] = self.start(name, command, settings)
+            except ServerExited as exited:
+                # Not tried again for each of a thousand tests.
+                self.running[known_by] = exited
+        if isinstance(self.running[known_by], ServerExited):
+            raise ServerExited(self.running[known_by].server)
         return self.running[known_by]
 
     def stop(self):

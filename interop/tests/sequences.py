@@ -26,8 +26,10 @@ class Sequence:
     name: str
     steps: list = field(default_factory=list)
     engines: tuple = ENGINES
-    # The answers hold times counted from now: compared to the nearest twenty seconds.
+    # The answers hold a time a while after each request: compared to the nearest twenty seconds.
     approximate: bool = False
+    # The answers hold the seconds until this moment (ISO 8601), whenever that is.
+    moment: str | None = None
     # A request brings a key under which nothing is stored, and does not look.
     unread: bool = False
     # A request brings a key under which something is stored that has expired.
@@ -38,15 +40,21 @@ def sequence(name, *steps, **options):
     return Sequence(name, [step if isinstance(step, Step) else Step(step) for step in steps], **options)
 
 
-def moment(seconds, hours_east):
+def ahead(seconds, hours_east):
     """An ISO time `seconds` from now; fixed when the tests are collected, so that both sides are sent the same."""
     zone = timezone(timedelta(hours=hours_east))
     return (datetime.now(zone) + timedelta(seconds=seconds)).replace(microsecond=0).isoformat()
 
 
-# A day and a bit, so that the minutes of a test run do not cross the next twenty seconds' border often enough to matter:
-# tests that use it look at the stored text, never at the age.
-FAR = {"seoul": moment(86_400, 9), "utc": moment(86_400, 0), "zulu": moment(86_400, 0).replace("+00:00", "Z")}
+MOMENTS = {
+    "of Seoul": ahead(86_400, 9),
+    "of UTC": ahead(86_400, 0),
+    "in Zulu form": ahead(86_400, 0).replace("+00:00", "Z"),
+    "with microseconds": "2099-12-31T23:59:59.123456+05:30",
+    "with milliseconds": "2099-12-31T23:59:59.120Z",
+    "west of Greenwich": "2099-12-31T23:59:59-03:00",
+}
+PAST = "2001-02-03T04:05:06Z"
 
 SINGLE = {
     "no operation": None,
@@ -205,11 +213,10 @@ def expiries():
         set_it = op("set_expiry", value=value)
         yield sequence(f"expiry {value}", [put("a", 1), set_it, *SEEN], SEEN[:3], [put("a", 2)], approximate=True)
     yield sequence("expiry in the past by a timedelta", [put("a", 1), op("set_expiry", value={"in": -60})], [ITEMS], approximate=True, expired=True)
-    for name, at in FAR.items():
-        set_it = op("set_expiry", value={"at": at})
-        yield sequence(f"expiry at a moment, {name}", [put("a", 1), set_it, op("expires_at_browser_close"), get("_session_expiry")], [ITEMS], approximate=True)
-    yield sequence("expiry at a moment with microseconds", [op("set_expiry", value={"at": "2099-12-31T23:59:59.123456+05:30"}), get("_session_expiry")], [ITEMS], approximate=True)
-    yield sequence("expiry at a moment in the past", [put("a", 1), op("set_expiry", value={"at": "2001-02-03T04:05:06Z"}), get("_session_expiry")], [ITEMS], approximate=True, expired=True)
+    for name, at in MOMENTS.items():
+        yield sequence(f"expiry at a moment {name}", [put("a", 1), op("set_expiry", value={"at": at}), *SEEN], SEEN[:3], moment=at)
+    set_it = op("set_expiry", value={"at": PAST})
+    yield sequence("expiry at a moment of the past", [put("a", 1), set_it, *SEEN], [ITEMS], moment=PAST, expired=True)
     yield sequence("expiry taken back", [put("a", 1), op("set_expiry", value=60)], [op("set_expiry", value=None), *SEEN], SEEN)
     yield sequence("expiry taken back at once", [put("a", 1), op("set_expiry", value=60), op("set_expiry", value=None), *SEEN], [ITEMS])
     yield sequence("expiry changed", [put("a", 1), op("set_expiry", value=60)], [op("set_expiry", value=0), *SEEN], [op("set_expiry", value=600)], [ITEMS])

@@ -1,6 +1,7 @@
 """Servers and commands as processes: started on free ports, with nothing but the given settings, and stopped for certain."""
 
 import ctypes
+import itertools
 import json
 import os
 import signal
@@ -14,8 +15,12 @@ TOP = Path(__file__).resolve().parents[2]
 DJANGO_SITE = TOP / "interop" / "django"
 SECRET_KEY = "interop-secret-key-that-is-long-enough-for-anyone"
 
-START_SECONDS = 60
+# Whether Django stands in the probe's place, so that the tests themselves are tested.
+REFERENCE = os.environ.get("INTEROP_REFERENCE") == "1"
+
+START_SECONDS = 30
 STOP_SECONDS = 5
+COMMAND_SECONDS = 60
 
 
 def django_versions():
@@ -48,9 +53,9 @@ def quintette_command():
 def environment(settings):
     """The whole environment of a process: what every program needs, and `settings` (None leaves one out)."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "RUST_LOG") if name in os.environ}
+    if REFERENCE:
+        kept["DJANGO_PYTHON"] = sys.executable
     given = {"SECRET_KEY": SECRET_KEY} | settings
-    if sys.prefix == os.path.dirname(os.path.dirname(django_python(newest_django()))):
-        given = {"DJANGO_PYTHON": sys.executable} | given
     return kept | {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in given.items()
@@ -63,6 +68,20 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+# Below the range that outgoing connections take theirs from: what is free now stays free until the server has it.
+PORTS = itertools.cycle(range(20_000 + os.getpid() % 10_000, 31_000))
+
+
+def free_port():
+    for port in PORTS:
+        with socket.socket() as candidate:
+            try:
+                candidate.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
 class Server:
     """A running server, its address, and all it has printed."""
 
@@ -70,9 +89,7 @@ class Server:
         self.name = name
         self.settings = settings
         self.log_path = directory / f"{name}.log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
@@ -132,7 +149,7 @@ def run(command, settings, directory, *, check=True):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=START_SECONDS,
+        timeout=COMMAND_SECONDS,
     )
     if check and done.returncode != 0:
         raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")

@@ -192,7 +192,7 @@ def test_a_restart_finds_the_sessions_again(engine, probe_log, new_store):
     assert visitor.ops(second, get("a")).values == [1]
 
 
-def test_what_does_not_touch_the_session_goes_on_without_its_store(self, probe_log, new_store):
+def test_what_does_not_touch_the_session_goes_on_without_its_store(probe_log, new_store):
     store = new_store("db")
     server, _ = probe_log(**store.settings)
     store.sql("DROP TABLE django_session")

@@ -123,3 +123,16 @@ def test_without_time_zones_both_keep_the_same_clock(engine, writer_first, new_s
         a, age = visitor.ops(reader, get("a"), op("expiry_age")).values
         assert a == 1
         assert (1_209_600 if expiry is None else 3_600) - 60 < age <= (1_209_600 if expiry is None else 3_600)
+
+
+@pytest.mark.parametrize("version", django_versions())
+@pytest.mark.parametrize("probe_writes", [False, True], ids=["django_writes", "probe_writes"])
+def test_a_file_is_named_after_the_cookie(version, probe_writes, new_store, django, probe):
+    store = new_store("file")
+    settings = store.settings | {"SESSION_COOKIE_NAME": "visitor", "SESSION_COOKIE_AGE": 60}
+    sides = django(version, **settings), probe(**settings)
+    writer, reader = sides[::-1] if probe_writes else sides
+    visitor = Visitor(name="visitor")
+    visitor.ops(writer, put("a", 1))
+    assert [path.name for path in store.files.iterdir()] == ["visitor" + visitor.value]
+    assert visitor.ops(reader, get("a")).values == [1]

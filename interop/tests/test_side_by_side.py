@@ -29,7 +29,7 @@ VARIANTS = {
 
 def converse(server, sequence, store, settings):
     """Every answer to the sequence, made comparable."""
-    masking = Masking(store.engine, sequence.approximate)
+    masking = Masking(store.engine, approximate=sequence.approximate, moment=sequence.moment)
     visitor = Visitor(name=settings.get("SESSION_COOKIE_NAME", "sessionid"))
     remembered = {}
     answers = []
@@ -47,12 +47,14 @@ def converse(server, sequence, store, settings):
     return answers
 
 
-def compare(engine, version, sequence, settings, shared_store, django, probe):
+def compare(engine, version, sequence, settings, own_store, django, probe):
     answers = []
     for side in ("django" + version, "probe"):
-        store = shared_store(engine, side)
-        start = probe if side == "probe" else lambda **given: django(version, **given)
-        answers.append(converse(start(**store.settings, **settings), sequence, store, settings))
+        store = own_store(engine, side)
+        # CACHE_URL is a shorthand for CACHES; the two are not given together.
+        given = store.settings | settings | ({"CACHE_URL": None} if "CACHES" in settings else {})
+        server = probe(**given) if side == "probe" else django(version, **given)
+        answers.append(converse(server, sequence, store, settings))
     for number, (expected, got) in enumerate(zip(*answers, strict=True), 1):
         assert got == expected, f"{sequence.name}, request {number}"
 
@@ -99,6 +101,20 @@ def test_the_answers_are_the_same_where_every_request_saves(engine, sequence, ow
 @pytest.mark.parametrize(("engine", "sequence"), cases(("db", "signed_cookies"), COOKIES, {}))
 def test_the_cookies_are_the_same(engine, sequence, variant, own_store, django, probe):
     compare(engine, newest_django(), sequence, VARIANTS[variant], own_store, django, probe)
+
+
+@pytest.mark.parametrize("engine", ["cache", "cached_db"])
+@pytest.mark.parametrize("sequence", COOKIES, ids=lambda sequence: sequence.name)
+def test_the_answers_are_the_same_in_another_cache(engine, sequence, own_store, django, probe):
+    locmem = "django.core.cache.backends.locmem.LocMemCache"
+    settings = {
+        "CACHES": {
+            "default": {"BACKEND": locmem},
+            "visitors": {"BACKEND": locmem, "LOCATION": "visitors", "KEY_PREFIX": "shop", "VERSION": 3},
+        },
+        "SESSION_CACHE_ALIAS": "visitors",
+    }
+    compare(engine, newest_django(), sequence, settings, own_store, django, probe)
 
 
 NOT_ALLOWED = {
