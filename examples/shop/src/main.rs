@@ -1,2 +1,86 @@
-//! .
-fn main() {}
+//! Opens the shop: `cargo run --release -p shop`.
+
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use shop::app::Shop;
+use shop::config::{Config, StartError, port};
+use tokio::net::TcpListener;
+use tokio::signal;
+use tracing_subscriber::EnvFilter;
+
+/// How long requests that are under way may take to end, once the shop closes.
+const GRACE: Duration = Duration::from_secs(5);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), StartError> {
+    let config = Config::from_environment()?;
+    let address = (Ipv4Addr::LOCALHOST, port()?);
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen {
+            port: address.1,
+            source,
+        })?;
+    let engine = config.settings.session_engine;
+    let database = config.database_file();
+    let shop = Shop::open(config).await?;
+    if let Ok(address) = listener.local_addr() {
+        // Whoever closed the output does not read it; the shop goes on.
+        let _ = writeln!(
+            std::io::stdout(),
+            "Five Leaves is open at http://{address} (sessions: {engine}, database: {})",
+            database.display()
+        );
+    }
+    serve(listener, &shop).await;
+    shop.close().await;
+    Ok(())
+}
+
+async fn serve(listener: TcpListener, shop: &Shop) {
+    let (closing, closed) = tokio::sync::oneshot::channel();
+    let server = axum::serve(listener, shop.router()).with_graceful_shutdown(async move {
+        stop_signal().await;
+        let _ = closing.send(());
+    });
+    let deadline = async move {
+        // Where the sender is gone, the server has ended by itself.
+        let _ = closed.await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        _ = server => {}
+        () = deadline => tracing::warn!("some requests did not end in time"),
+    }
+}
+
+/// Ctrl-C, or what `kill` and service managers send.
+async fn stop_signal() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        return;
+    }
+    let _ = signal::ctrl_c().await;
+}

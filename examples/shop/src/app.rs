@@ -1,0 +1,155 @@
+//! The shop as a web service: its routes, and what stands before them.
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use quintette::db::Database;
+use quintette::sessions::{self, SessionLayer, Sessions};
+
+use crate::config::{Config, StartError};
+use crate::error::ShopError;
+use crate::pages::{self, Pages};
+use crate::store::Store;
+use crate::{cart, catalogue, checkout, session_page};
+
+/// In bytes. The longest form that is accepted, an order, has fewer than 3,000 when every character is escaped.
+const LONGEST_BODY: usize = 16 * 1024;
+
+/// An open shop.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    store: Store,
+    pages: Pages,
+    sessions: Sessions,
+}
+
+impl Shop {
+    /// Opens the shop: makes the tables that are missing, and connects the sessions.
+    ///
+    /// # Errors
+    ///
+    /// Where the database or the sessions' store cannot be used.
+    pub async fn open(config: Config) -> Result<Self, StartError> {
+        let file = config.database_file();
+        if config.settings.session_engine.uses_database() {
+            Database::create(&config.settings).await?.migrate().await?;
+        }
+        let store = Store::open(&file)
+            .await
+            .map_err(|source| StartError::Store { path: file, source })?;
+        let sessions = sessions::connect(config.settings).await?;
+        Ok(Self {
+            store,
+            pages: Pages::new(),
+            sessions,
+        })
+    }
+
+    /// The shop's pages.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/", get(catalogue::index))
+            .route("/products/{slug}", get(catalogue::product))
+            .route("/cart", get(cart::show))
+            .route("/cart/add", post(cart::add))
+            .route("/cart/quantity", post(cart::set_quantity))
+            .route("/cart/remove", post(cart::remove))
+            .route("/checkout", get(checkout::form).post(checkout::place))
+            .route("/orders/{number}", get(checkout::order))
+            .route("/session", get(session_page::show))
+            .route("/session/expiry", post(session_page::set_expiry))
+            .route("/session/cycle", post(session_page::cycle_key))
+            .route("/session/flush", post(session_page::flush))
+            .layer(SessionLayer::new(self.sessions.clone()))
+            // What follows the session layer needs no session.
+            .route("/style.css", get(style))
+            .route("/favicon.svg", get(favicon))
+            .fallback(async || ShopError::NotFound)
+            .layer(DefaultBodyLimit::max(LONGEST_BODY))
+            .layer(middleware::map_response_with_state(
+                self.pages.clone(),
+                pages::dress_errors,
+            ))
+            .layer(middleware::map_response(add_headers))
+            .layer(middleware::from_fn(log))
+            .with_state(self.clone())
+    }
+
+    /// Closes the database, once nothing uses it any more.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+impl FromRef<Shop> for Store {
+    fn from_ref(shop: &Shop) -> Self {
+        shop.store.clone()
+    }
+}
+
+impl FromRef<Shop> for Pages {
+    fn from_ref(shop: &Shop) -> Self {
+        shop.pages.clone()
+    }
+}
+
+impl FromRef<Shop> for Sessions {
+    fn from_ref(shop: &Shop) -> Self {
+        shop.sessions.clone()
+    }
+}
+
+async fn style() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        // Its address changes with its content.
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
+    (headers, pages::STYLE)
+}
+
+async fn favicon() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "image/svg+xml"),
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+    ];
+    (headers, include_str!("../assets/favicon.svg"))
+}
+
+/// Nothing is loaded from elsewhere, no script runs, no form goes elsewhere, and no other site shows a page in a frame.
+const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+];
+
+async fn add_headers(mut response: Response) -> Response {
+    let headers: &mut HeaderMap = response.headers_mut();
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // A page shows one visitor's cart, also when the browser goes back to it.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A line for each request, for whoever asks with `RUST_LOG=shop=debug`.
+async fn log(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let begin = Instant::now();
+    let response = next.run(request).await;
+    tracing::debug!(%method, path, status = response.status().as_u16(), elapsed = ?begin.elapsed());
+    response
+}

@@ -1,0 +1,180 @@
+//! What the shop is started with: a directory for its data, and the settings.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use quintette::sessions::SessionError;
+use quintette::settings::{DatabaseUrl, Loader, Settings, SettingsError, SqliteLocation};
+
+/// Django's own generator makes keys of this many characters, and its deployment check asks for them.
+const SHORTEST_SECRET_KEY: usize = 50;
+
+/// Where the shop keeps its data, and the settings it follows.
+#[derive(Debug)]
+pub struct Config {
+    /// The directory of the database and the secret key.
+    pub data_directory: PathBuf,
+    /// Quintette's settings.
+    pub settings: Settings,
+}
+
+impl Config {
+    /// From `SHOP_DATA`, `settings.toml` and the environment. Makes the directory and the secret key where they are
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// Where the directory cannot be made or written, or a setting is wrong.
+    pub fn from_environment() -> Result<Self, StartError> {
+        let directory = std::env::var_os("SHOP_DATA").filter(|path| !path.is_empty());
+        Self::load(
+            directory.map_or_else(|| "shop-data".into(), PathBuf::from),
+            Settings::loader().settings_file().environment(),
+        )
+    }
+
+    /// From what `loader` has gathered, with the shop's defaults below it.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_environment`](Self::from_environment).
+    pub fn load(data_directory: PathBuf, loader: Loader) -> Result<Self, StartError> {
+        make_private(&data_directory).map_err(|source| StartError::DataDirectory {
+            path: data_directory.clone(),
+            source,
+        })?;
+        let secret_key = secret_key(&data_directory.join("secret_key"))?;
+        let mut settings = loader.default("SECRET_KEY", secret_key).load()?;
+        let file = data_directory.join("shop.sqlite3");
+        settings
+            .database_url
+            .get_or_insert(DatabaseUrl::Sqlite(SqliteLocation::File(file)));
+        Ok(Self {
+            data_directory,
+            settings,
+        })
+    }
+
+    /// The SQLite file of products and orders; and of sessions, unless `DATABASE_URL` names another.
+    pub fn database_file(&self) -> PathBuf {
+        self.data_directory.join("shop.sqlite3")
+    }
+}
+
+/// The port to listen on: `PORT`, or 8000. With 0 the system chooses one.
+///
+/// # Errors
+///
+/// Where `PORT` is no port's number.
+pub fn port() -> Result<u16, StartError> {
+    match std::env::var_os("PORT") {
+        None => Ok(8000),
+        Some(text) => match text.to_str().map(str::parse) {
+            Some(Ok(port)) => Ok(port),
+            _ => Err(StartError::Port(text.to_string_lossy().into_owned())),
+        },
+    }
+}
+
+/// The database in it holds addresses and carts: it is for the user alone who runs the shop.
+fn make_private(directory: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
+}
+
+/// The key that signs sessions: kept in a file, so that carts survive a restart.
+fn secret_key(path: &Path) -> Result<String, StartError> {
+    let failed = |source| StartError::SecretKeyFile {
+        path: path.to_owned(),
+        source,
+    };
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let key = text.trim();
+            if key.len() < SHORTEST_SECRET_KEY {
+                return Err(StartError::SecretKeyTooShort(path.to_owned()));
+            }
+            Ok(key.to_owned())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = random_key().map_err(failed)?;
+            write_secret(path, &key).map_err(failed)?;
+            Ok(key)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// 256 bits as 64 hexadecimal digits.
+fn random_key() -> io::Result<String> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Nobody else can read the file at any moment: it is born with its mode.
+fn write_secret(path: &Path, key: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    writeln!(file, "{key}")?;
+    file.sync_all()
+}
+
+/// Why the shop could not be opened, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data directory is missing and cannot be made.
+    #[error("the data directory {} cannot be made ({source}): set SHOP_DATA to a directory that you may write to", path.display())]
+    DataDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file of the secret key cannot be read or made.
+    #[error("{} cannot be read or made ({source}): make its directory yours, or set SHOP_DATA to another", path.display())]
+    SecretKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file of the secret key holds too little.
+    #[error("{} holds fewer than {SHORTEST_SECRET_KEY} characters: delete it, and a new one is made (carts are lost)", .0.display())]
+    SecretKeyTooShort(PathBuf),
+    /// A setting is wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// `PORT` is no port.
+    #[error("PORT is {0:?}: set it to a number from 1 to 65535, or leave it out for 8000")]
+    Port(String),
+    /// Nothing can listen there.
+    #[error(
+        "127.0.0.1:{port} cannot be listened on ({source}): stop the program that uses it, or set PORT to another number"
+    )]
+    Listen {
+        /// The port.
+        port: u16,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The sessions' store cannot be used.
+    #[error(transparent)]
+    Sessions(#[from] SessionError),
+    /// The shop's own tables cannot be used.
+    #[error("{} cannot be used ({source}): make it and its directory writable for you, or set SHOP_DATA to another directory", path.display())]
+    Store {
+        /// The database's file.
+        path: PathBuf,
+        /// What `SQLite` says.
+        source: sqlx::Error,
+    },
+}

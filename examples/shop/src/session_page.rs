@@ -1,0 +1,366 @@
+//! "Your session": what the shop knows of a visitor, and what can be done about it.
+
+use axum::Form;
+use axum::extract::State;
+use axum::response::{Html, Redirect};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use quintette::sessions::{Expiry, Session, SessionData, SessionError, Sessions};
+use quintette::settings::{SameSite, SessionEngineName, Settings};
+use serde::{Deserialize, Serialize};
+
+use crate::cart::Cart;
+use crate::error::ShopError;
+use crate::pages::Pages;
+
+#[derive(Serialize)]
+struct SessionPage {
+    engine: Engine,
+    key: Option<Key>,
+    expiry: ExpiryText,
+    cookie: Vec<Attribute>,
+    contents: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Engine {
+    path: String,
+    note: &'static str,
+}
+
+#[derive(Serialize)]
+struct Key {
+    short: String,
+    full: String,
+}
+
+#[derive(Serialize)]
+struct ExpiryText {
+    words: String,
+    date_label: &'static str,
+    date: String,
+    date_iso: String,
+}
+
+/// An attribute of the session's cookie, and the setting that decides it.
+#[derive(Serialize)]
+struct Attribute {
+    name: &'static str,
+    value: String,
+    setting: &'static str,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    key: String,
+    json: String,
+}
+
+pub(crate) async fn show(
+    State(sessions): State<Sessions>,
+    State(pages): State<Pages>,
+    session: Session,
+) -> Result<Html<String>, ShopError> {
+    let settings = sessions.settings();
+    let cart = Cart::of(&session).await?;
+    let page = SessionPage {
+        engine: Engine::of(settings),
+        // After the cart was read, a key that the store does not know is gone.
+        key: session.key().map(|key| Key::of(key.as_str())),
+        expiry: ExpiryText::of(&session).await?,
+        cookie: attributes(settings),
+        contents: entries(&*session.data().await?),
+    };
+    pages.page("session", &cart, page)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ExpiryForm {
+    expiry: ExpiryChoice,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ExpiryChoice {
+    BrowserClose,
+    OneMinute,
+    TwoWeeks,
+    Settings,
+}
+
+impl ExpiryChoice {
+    fn expiry(self) -> Option<Expiry> {
+        match self {
+            Self::BrowserClose => Some(Expiry::BrowserClose),
+            // A time, not a time after the last change: nothing that the visitor does moves it.
+            Self::OneMinute => Some(TimeDelta::minutes(1).into()),
+            Self::TwoWeeks => Some(Expiry::AfterIdle(TimeDelta::weeks(2))),
+            Self::Settings => None,
+        }
+    }
+}
+
+pub(crate) async fn set_expiry(
+    session: Session,
+    Form(form): Form<ExpiryForm>,
+) -> Result<Redirect, ShopError> {
+    if exists(&session).await? {
+        session.set_expiry(form.expiry.expiry());
+    }
+    Ok(Redirect::to("/session"))
+}
+
+pub(crate) async fn cycle_key(session: Session) -> Result<Redirect, ShopError> {
+    if exists(&session).await? {
+        session.cycle_key().await?;
+    }
+    Ok(Redirect::to("/session"))
+}
+
+pub(crate) async fn flush(session: Session) -> Result<Redirect, ShopError> {
+    session.flush().await?;
+    Ok(Redirect::to("/session"))
+}
+
+/// Whether the visitor has a session that the store knows. Without one there is nothing to change, and none is made.
+async fn exists(session: &Session) -> Result<bool, SessionError> {
+    session.data().await?;
+    Ok(session.key().is_some())
+}
+
+impl Engine {
+    fn of(settings: &Settings) -> Self {
+        let engine = settings.session_engine;
+        Self {
+            path: format!("django.contrib.sessions.backends.{engine}"),
+            note: match engine {
+                SessionEngineName::Db => "A row of the table django_session.",
+                SessionEngineName::CachedDb => {
+                    "A row of the table django_session, with a cache in front of it."
+                }
+                SessionEngineName::Cache => "An entry in a cache, which may forget it.",
+                SessionEngineName::File => "A file of its own on the server.",
+                SessionEngineName::SignedCookies => {
+                    "The cookie itself, signed; nothing is kept on the server."
+                }
+            },
+        }
+    }
+}
+
+impl Key {
+    fn of(key: &str) -> Self {
+        let mut short: String = key.chars().take(6).collect();
+        short.push('…');
+        Self {
+            short,
+            full: key.to_owned(),
+        }
+    }
+}
+
+impl ExpiryText {
+    async fn of(session: &Session) -> Result<Self, SessionError> {
+        let age = in_words(session.expiry_age().await?);
+        let date = session.expiry_date().await?;
+        let (words, date_label) = if session.expires_at_browser_close().await? {
+            (
+                format!(
+                    "When the browser closes; the store keeps it for {age} after its last change."
+                ),
+                "Changed now, the store would keep it until",
+            )
+        } else if has_fixed_end(&*session.data().await?) {
+            (format!("In {age}, whatever happens until then."), "That is")
+        } else {
+            (
+                format!("{age} after its last change."),
+                "Changed now, it would end on",
+            )
+        };
+        Ok(Self {
+            words,
+            date_label,
+            date: in_full(date),
+            date_iso: date.to_rfc3339_opts(SecondsFormat::Secs, true),
+        })
+    }
+}
+
+/// Django stores a fixed end as a string, a time after the last change as a number.
+fn has_fixed_end(data: &SessionData) -> bool {
+    data.json("_session_expiry")
+        .is_some_and(|raw| raw.as_str().starts_with('"'))
+}
+
+/// Such as: Tuesday, 4 March 2025, 14:05:00 UTC.
+fn in_full(date: DateTime<Utc>) -> String {
+    date.format("%A, %-d %B %Y, %H:%M:%S UTC").to_string()
+}
+
+/// The two largest units: 13 days and 23 hours.
+fn in_words(age: TimeDelta) -> String {
+    const UNITS: [(i64, &str); 5] = [
+        (7 * 24 * 60 * 60, "week"),
+        (24 * 60 * 60, "day"),
+        (60 * 60, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    ];
+    let mut rest = age.num_seconds().max(0);
+    let mut parts = Vec::new();
+    for (seconds, name) in UNITS {
+        let count = rest / seconds;
+        rest %= seconds;
+        if count > 0 {
+            let plural = if count == 1 { "" } else { "s" };
+            parts.push(format!("{count} {name}{plural}"));
+        }
+    }
+    parts.truncate(2);
+    if parts.is_empty() {
+        return "no time".to_owned();
+    }
+    parts.join(" and ")
+}
+
+fn attributes(settings: &Settings) -> Vec<Attribute> {
+    let attribute = |name, value: String, setting| Attribute {
+        name,
+        value,
+        setting,
+    };
+    let yes_no = |flag| if flag { "yes" } else { "no" }.to_owned();
+    let age = settings.session_cookie_age;
+    let max_age = if settings.session_expire_at_browser_close {
+        "none: the cookie ends with the browser".to_owned()
+    } else {
+        format!("{} seconds ({})", age.num_seconds(), in_words(age))
+    };
+    let same_site = match settings.session_cookie_samesite {
+        SameSite::Strict => "Strict: not sent when another site leads here",
+        SameSite::Lax => "Lax: not sent with forms of other sites",
+        SameSite::None => "None: sent with requests of other sites too",
+        SameSite::Unset => "not set: the browser decides",
+    };
+    let domain = settings.session_cookie_domain.clone();
+    vec![
+        attribute(
+            "Name",
+            settings.session_cookie_name.as_str().to_owned(),
+            "SESSION_COOKIE_NAME",
+        ),
+        attribute("Max-Age", max_age, "SESSION_COOKIE_AGE"),
+        attribute(
+            "HttpOnly",
+            yes_no(settings.session_cookie_httponly),
+            "SESSION_COOKIE_HTTPONLY",
+        ),
+        attribute("SameSite", same_site.to_owned(), "SESSION_COOKIE_SAMESITE"),
+        attribute(
+            "Secure",
+            yes_no(settings.session_cookie_secure),
+            "SESSION_COOKIE_SECURE",
+        ),
+        attribute(
+            "Path",
+            settings.session_cookie_path.clone(),
+            "SESSION_COOKIE_PATH",
+        ),
+        attribute(
+            "Domain",
+            domain.unwrap_or_else(|| "this host only".to_owned()),
+            "SESSION_COOKIE_DOMAIN",
+        ),
+    ]
+}
+
+fn entries(data: &SessionData) -> Vec<Entry> {
+    let entry =
+        |(key, raw): (std::borrow::Cow<'_, str>, Option<&quintette::json::RawJson>)| Entry {
+            key: key.into_owned(),
+            json: raw.map_or_else(
+                || "a Python object that JSON cannot carry".to_owned(),
+                |raw| indented(raw.as_str()),
+            ),
+        };
+    data.iter().map(entry).collect()
+}
+
+/// JSON with a line for each value. Only white space is added: numbers and strings stay as they are stored.
+fn indented(json: &str) -> String {
+    const DEEPEST: usize = 32;
+    let mut text = String::with_capacity(json.len() * 2);
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let line = |text: &mut String, depth: usize| {
+        text.push('\n');
+        text.extend(std::iter::repeat_n("  ", depth.min(DEEPEST)));
+    };
+    let mut chars = json.chars().peekable();
+    while let Some(char) = chars.next() {
+        if in_string {
+            in_string = escaped || char != '"';
+            escaped = !escaped && char == '\\';
+            text.push(char);
+            continue;
+        }
+        match char {
+            '{' | '[' => {
+                text.push(char);
+                while chars.next_if(|next| next.is_ascii_whitespace()).is_some() {}
+                if let Some(end) = chars.next_if(|next| matches!(next, '}' | ']')) {
+                    text.push(end);
+                } else {
+                    depth += 1;
+                    line(&mut text, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut text, depth);
+                text.push(char);
+            }
+            ',' => {
+                text.push(char);
+                line(&mut text, depth);
+            }
+            ':' => text.push_str(": "),
+            char if char.is_ascii_whitespace() => {}
+            char => {
+                in_string = char == '"';
+                text.push(char);
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_told_in_two_units() {
+        assert_eq!(in_words(TimeDelta::weeks(2)), "2 weeks");
+        assert_eq!(in_words(TimeDelta::seconds(61)), "1 minute and 1 second");
+        assert_eq!(in_words(TimeDelta::seconds(90_061)), "1 day and 1 hour");
+        assert_eq!(in_words(TimeDelta::seconds(-5)), "no time");
+    }
+
+    #[test]
+    fn json_is_indented_and_nothing_in_it_changed() {
+        assert_eq!(
+            indented(r#"{"a":1e400,"b":["x, \"y\": {",{}],"c": [ ]}"#),
+            "{\n  \"a\": 1e400,\n  \"b\": [\n    \"x, \\\"y\\\": {\",\n    {}\n  ],\n  \"c\": []\n}"
+        );
+        assert_eq!(indented(r#""\\""#), r#""\\""#);
+    }
+
+    #[test]
+    fn any_text_is_indented_without_an_accident() {
+        for text in ["", "}", "]]]]", "{", "\"", "\"\\", "한[", ",,:"] {
+            let _ = indented(text);
+        }
+        let deep = "[".repeat(10_000);
+        assert!(indented(&deep).len() < 1_000_000);
+    }
+}

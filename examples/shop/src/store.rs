@@ -1,0 +1,240 @@
+//! Products and orders: the shop's own tables, in its SQLite file.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::Utc;
+use serde::Serialize;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+};
+use sqlx::{FromRow, Row as _};
+
+use crate::cart::Bill;
+use crate::checkout::Guest;
+use crate::sample;
+
+/// How long a statement waits for another that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const TABLES: [&str; 3] = [
+    "CREATE TABLE IF NOT EXISTS shop_product (
+        id INTEGER PRIMARY KEY, slug TEXT NOT NULL UNIQUE, category TEXT NOT NULL, name TEXT NOT NULL,
+        summary TEXT NOT NULL, description TEXT NOT NULL, facts TEXT NOT NULL, unit TEXT NOT NULL,
+        price_cents INTEGER NOT NULL CHECK (price_cents >= 0))",
+    "CREATE TABLE IF NOT EXISTS shop_order (
+        number TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL, address TEXT NOT NULL,
+        goods_cents INTEGER NOT NULL, delivery_cents INTEGER NOT NULL, total_cents INTEGER NOT NULL,
+        placed_at TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS shop_order_line (
+        id INTEGER PRIMARY KEY, order_number TEXT NOT NULL REFERENCES shop_order (number),
+        product TEXT NOT NULL, name TEXT NOT NULL, quantity INTEGER NOT NULL, sum_cents INTEGER NOT NULL)",
+];
+
+/// A handle to the shop's tables; clones share the connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pool: SqlitePool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Product {
+    pub(crate) slug: String,
+    pub(crate) category: String,
+    pub(crate) name: String,
+    pub(crate) summary: String,
+    pub(crate) description: String,
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) unit: String,
+    pub(crate) price_cents: i64,
+}
+
+/// Such as: from Uji, Japan.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Fact {
+    name: String,
+    value: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Order {
+    pub(crate) number: String,
+    name: String,
+    email: String,
+    address: String,
+    pub(crate) lines: Vec<OrderLine>,
+    goods_cents: i64,
+    delivery_cents: i64,
+    total_cents: i64,
+    placed_at: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct OrderLine {
+    pub(crate) product: String,
+    name: String,
+    pub(crate) quantity: u32,
+    sum_cents: i64,
+}
+
+impl Store {
+    /// Opens the file, and makes what is missing: itself, the tables, the sample products.
+    pub(crate) async fn open(file: &Path) -> sqlx::Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .journal_mode(SqliteJournalMode::Wal);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .connect_with(options)
+            .await?;
+        let store = Self { pool };
+        for table in TABLES {
+            sqlx::query(table).execute(&store.pool).await?;
+        }
+        store.stock().await?;
+        Ok(store)
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub(crate) async fn products(&self) -> sqlx::Result<Vec<Product>> {
+        sqlx::query_as("SELECT * FROM shop_product ORDER BY id")
+            .fetch_all(&self.pool)
+            .await
+    }
+
+    pub(crate) async fn product(&self, slug: &str) -> sqlx::Result<Option<Product>> {
+        sqlx::query_as("SELECT * FROM shop_product WHERE slug = ?")
+            .bind(slug)
+            .fetch_optional(&self.pool)
+            .await
+    }
+
+    /// Stores an order, unless there is one of this number already: a form that is sent twice is one order.
+    pub(crate) async fn place(&self, number: &str, guest: &Guest, bill: &Bill) -> sqlx::Result<()> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let placed = sqlx::query(
+            "INSERT INTO shop_order VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(number)
+        .bind(&guest.name)
+        .bind(&guest.email)
+        .bind(&guest.address)
+        .bind(bill.goods_cents)
+        .bind(bill.delivery_cents)
+        .bind(bill.total_cents)
+        .bind(Utc::now().format("%-d %B %Y, %H:%M UTC").to_string())
+        .execute(&mut *transaction)
+        .await?;
+        if placed.rows_affected() == 0 {
+            return Ok(());
+        }
+        for line in &bill.lines {
+            sqlx::query(
+                "INSERT INTO shop_order_line (order_number, product, name, quantity, sum_cents) VALUES (?, ?, ?, ?, ?)",
+            )
+            .bind(number)
+            .bind(&line.product.slug)
+            .bind(&line.product.name)
+            .bind(line.quantity)
+            .bind(line.sum_cents)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await
+    }
+
+    pub(crate) async fn order(&self, number: &str) -> sqlx::Result<Option<Order>> {
+        let order: Option<Order> = sqlx::query_as("SELECT * FROM shop_order WHERE number = ?")
+            .bind(number)
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(mut order) = order else {
+            return Ok(None);
+        };
+        order.lines =
+            sqlx::query_as("SELECT * FROM shop_order_line WHERE order_number = ? ORDER BY id")
+                .bind(number)
+                .fetch_all(&self.pool)
+                .await?;
+        Ok(Some(order))
+    }
+
+    /// Puts the sample products on the shelves, where they are not there yet. What the owner changed is left alone.
+    async fn stock(&self) -> sqlx::Result<()> {
+        for product in sample::PRODUCTS {
+            sqlx::query(
+                "INSERT INTO shop_product (slug, category, name, summary, description, facts, unit, price_cents)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            )
+            .bind(product.slug)
+            .bind(product.category)
+            .bind(product.name)
+            .bind(product.summary)
+            .bind(product.description)
+            .bind(product.facts)
+            .bind(product.unit)
+            .bind(product.price_cents)
+            .execute(&self.pool)
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+impl FromRow<'_, SqliteRow> for Product {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        let facts: &str = row.try_get("facts")?;
+        Ok(Self {
+            slug: row.try_get("slug")?,
+            category: row.try_get("category")?,
+            name: row.try_get("name")?,
+            summary: row.try_get("summary")?,
+            description: row.try_get("description")?,
+            facts: facts.lines().filter_map(Fact::parse).collect(),
+            unit: row.try_get("unit")?,
+            price_cents: row.try_get("price_cents")?,
+        })
+    }
+}
+
+impl Fact {
+    fn parse(line: &str) -> Option<Self> {
+        let (name, value) = line.split_once(": ")?;
+        Some(Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        })
+    }
+}
+
+impl FromRow<'_, SqliteRow> for Order {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            number: row.try_get("number")?,
+            name: row.try_get("name")?,
+            email: row.try_get("email")?,
+            address: row.try_get("address")?,
+            lines: Vec::new(),
+            goods_cents: row.try_get("goods_cents")?,
+            delivery_cents: row.try_get("delivery_cents")?,
+            total_cents: row.try_get("total_cents")?,
+            placed_at: row.try_get("placed_at")?,
+        })
+    }
+}
+
+impl FromRow<'_, SqliteRow> for OrderLine {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            product: row.try_get("product")?,
+            name: row.try_get("name")?,
+            quantity: row.try_get("quantity")?,
+            sum_cents: row.try_get("sum_cents")?,
+        })
+    }
+}
