@@ -17,7 +17,7 @@ use tracing::{debug, info};
 
 use cipher::{Cipher, CipherError};
 
-/// The salt of Django's cookies (django/contrib/sessions/backends/signed_cookies.py).
+/// The salt of Django's cookies (`django/contrib/sessions/backends/signed_cookies.py`).
 const SALT: &str = "django.contrib.sessions.backends.signed_cookies";
 
 /// How much browsers keep: a name and a value of 4,096 bytes (RFC 6265bis, section 5.6).

@@ -161,10 +161,7 @@ impl Directory {
 
     /// A complete file of a name that nobody can guess, locked for those who find it when it takes a session's name.
     fn temporary(&self, text: &[u8], modified: SystemTime) -> io::Result<Temporary> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random)?;
-        let name = format!("{}{:032x}", self.temporary_prefix(), u128::from_ne_bytes(random));
-        let path = self.path.join(name);
+        let path = self.path.join(self.temporary_name()?);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // As Django's, which come from Python's `mkstemp`.
         let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)?;
@@ -176,6 +173,7 @@ impl Directory {
         Ok(temporary)
     }
 
+    /// A new name, of 128 random bits.
     pub(super) fn temporary_name(&self) -> io::Result<String> {
         let mut random = [0; 16];
         getrandom::fill(&mut random)?;

@@ -28,7 +28,7 @@ const DEFLATED: u8 = 1;
 /// with it, so that one cookie cannot stand in for another.
 #[derive(Clone)]
 pub(super) struct Cipher {
-    cipher: XChaCha20Poly1305,
+    current: XChaCha20Poly1305,
     /// Those of `SECRET_KEY_FALLBACKS`, which only decrypt.
     fallbacks: Vec<XChaCha20Poly1305>,
     associated: Vec<u8>,
@@ -51,7 +51,7 @@ impl Cipher {
     pub(super) fn new(keys: &Keys, cookie_name: &str) -> Self {
         let derive = |secret| XChaCha20Poly1305::new(&salted_hmac(KEY_SALT, "encryption", secret).into());
         Self {
-            cipher: derive(keys.secret()),
+            current: derive(keys.secret()),
             fallbacks: keys.fallbacks().iter().map(derive).collect(),
             associated: [PREFIX, cookie_name].concat().into_bytes(),
         }
@@ -73,7 +73,7 @@ impl Cipher {
         opened.extend(body);
 
         let message = Payload { msg: &opened, aad: &self.associated };
-        let sealed = self.cipher.encrypt(&XNonce::from(nonce), message).map_err(|_| {
+        let sealed = self.current.encrypt(&XNonce::from(nonce), message).map_err(|_| {
             SessionError::new(SessionErrorKind::TooLarge, "The session is larger than what can be encrypted")
         })?;
         let mut text = PREFIX.to_owned();
@@ -87,7 +87,7 @@ impl Cipher {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(encoded).map_err(|_| CipherError::Forged)?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE>().ok_or(CipherError::Forged)?;
         let nonce = XNonce::from(*nonce);
-        let opened = iter::once(&self.cipher)
+        let opened = iter::once(&self.current)
             .chain(&self.fallbacks)
             .find_map(|cipher| cipher.decrypt(&nonce, Payload { msg: sealed, aad: &self.associated }).ok())
             .ok_or(CipherError::Forged)?;
