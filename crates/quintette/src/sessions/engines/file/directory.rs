@@ -252,9 +252,14 @@ impl Drop for Temporary {
 
 fn content(file: &File) -> io::Result<Content> {
     let metadata = file.metadata()?;
-    let nanoseconds = u32::try_from(metadata.mtime_nsec()).unwrap_or_default();
-    let modified = DateTime::from_timestamp(metadata.mtime(), nanoseconds).unwrap_or(DateTime::<Utc>::MAX_UTC);
     let mut text = Vec::new();
     file.take(MAX_READ).read_to_end(&mut text)?;
-    Ok(Content { text, modified })
+    Ok(Content { text, modified: time(metadata.mtime(), metadata.mtime_nsec()) })
+}
+
+/// A file may have been modified at any time whatever, past the end of all calendars.
+pub(super) fn time(seconds: i64, nanoseconds: i64) -> DateTime<Utc> {
+    let nanoseconds = u32::try_from(nanoseconds).unwrap_or_default();
+    let end = if seconds < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    DateTime::from_timestamp(seconds, nanoseconds).unwrap_or(end)
 }

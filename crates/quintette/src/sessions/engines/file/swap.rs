@@ -76,18 +76,22 @@ pub(super) fn exchange(temporary: &Path, new: Identity, path: &Path, seen: Ident
 /// Gives the file at `temporary` the name `path`, which nothing may have: [`Errno::EXIST`] otherwise.
 pub(super) fn rename_new(temporary: &Path, path: &Path) -> Result<()> {
     match rename_unused(temporary, path) {
-        Err(error) if is_unsupported(error) => {}
-        result => return result,
-    }
-    // Django's own way: an empty file, which is an empty session, keeps the place.
-    match File::create_new(path) {
-        Ok(_) => rustix::fs::rename(temporary, path),
-        Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+        Err(error) if is_unsupported(error) => rename_to_placeholder(temporary, path),
+        result => result,
     }
 }
 
+/// Django's own way: an empty file, which is an empty session, keeps the place.
+pub(super) fn rename_to_placeholder(temporary: &Path, path: &Path) -> Result<()> {
+    File::create_new(path).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    rustix::fs::rename(temporary, path).inspect_err(|_| {
+        // Nobody knows the key yet. Where the file stays, it is an empty session that expires.
+        let _ = fs::remove_file(path);
+    })
+}
+
 /// Where files cannot change places (NFS, for one): whatever Django does between these two steps is overwritten.
-fn rename_over(temporary: &Path, path: &Path, seen: Identity) -> io::Result<Swapped> {
+pub(super) fn rename_over(temporary: &Path, path: &Path, seen: Identity) -> io::Result<Swapped> {
     match Identity::at(path)? {
         None => Ok(Swapped::Gone),
         Some(identity) if identity != seen => Ok(Swapped::Changed),

@@ -314,15 +314,16 @@ async fn a_session_with_an_expiry_of_its_own_ends_as_django_reckons() {
     }
 }
 
-#[tokio::test]
-async fn a_file_from_the_end_of_time_is_no_accident() {
+#[test]
+fn a_file_from_the_end_of_time_is_no_accident() {
+    assert_eq!(directory::time(i64::MAX, 999_999_999), DateTime::<Utc>::MAX_UTC);
+    assert_eq!(directory::time(i64::MIN, -1), DateTime::<Utc>::MIN_UTC);
     let fixture = Fixture::new();
-    fixture.write(DJANGO);
-    let far = rustix::fs::Timespec { tv_sec: i64::MAX / 2, tv_nsec: 0 };
-    let times = rustix::fs::Timestamps { last_access: far, last_modification: far };
-    rustix::fs::futimens(File::open(fixture.path()).unwrap(), &times).unwrap();
-    assert!(fixture.load().await.is_some());
-    assert_eq!(fixture.engine.list(None, 1).await.unwrap().len(), 1);
+    let files = &fixture.engine.files;
+    for (modified, lives) in [(DateTime::<Utc>::MAX_UTC, true), (DateTime::<Utc>::MIN_UTC, false)] {
+        let content = Content { text: DJANGO.into(), modified };
+        assert_eq!(files.has_expired(&data("color", "green"), &content), !lives);
+    }
 }
 
 #[test]
@@ -391,6 +392,63 @@ fn of_those_who_create_one_session_at_once_one_does() {
         creators.into_iter().filter(|_| true).map(|creator| creator.join().unwrap()).filter(|created| *created).count()
     });
     assert_eq!(created, 1);
+}
+
+#[test]
+fn whoever_waits_for_a_file_gets_the_one_that_took_its_place() {
+    let fixture = Fixture::new();
+    let directory = &fixture.engine.files.directory;
+    for _ in 0..50 {
+        fixture.write("old");
+        let locked = directory.lock(&key()).unwrap().unwrap();
+        let barrier = Barrier::new(2);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                barrier.wait();
+                directory.lock(&key()).unwrap().unwrap().content.text
+            });
+            barrier.wait();
+            assert_eq!(locked.replace(b"new", SystemTime::now()).unwrap(), Swapped::Done);
+            assert_eq!(waiting.join().unwrap(), b"new");
+        });
+    }
+}
+
+#[test]
+fn where_files_cannot_change_places_they_are_compared_and_renamed() {
+    let fixture = Fixture::new();
+    let (path, temporary) = (fixture.path(), fixture.directory.path().join("temporary"));
+    let rename = |seen| {
+        fs::write(&temporary, "ours").unwrap();
+        swap::rename_over(&temporary, &path, seen).unwrap()
+    };
+    fixture.write("seen");
+    let file = File::open(&path).unwrap();
+    let seen = swap::Identity::of_file(&file).unwrap();
+    replace_as_django(&path, "Django's");
+    assert_eq!(rename(seen), Swapped::Changed);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "Django's");
+    let seen = swap::Identity::at(&path).unwrap().unwrap();
+    assert_eq!(rename(seen), Swapped::Done);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "ours");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(rename(seen), Swapped::Gone);
+    assert_eq!(fixture.names(), ["temporary"]);
+}
+
+#[test]
+fn where_no_rename_spares_what_is_there_a_placeholder_does() {
+    let fixture = Fixture::new();
+    let (path, temporary) = (fixture.path(), fixture.directory.path().join("temporary"));
+    fixture.write(DJANGO);
+    fs::write(&temporary, "ours").unwrap();
+    assert_eq!(swap::rename_to_placeholder(&temporary, &path), Err(rustix::io::Errno::EXIST));
+    assert_eq!(fs::read_to_string(&path).unwrap(), DJANGO);
+    fs::remove_file(&path).unwrap();
+    swap::rename_to_placeholder(&temporary, &path).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "ours");
+    swap::rename_to_placeholder(&temporary, &path.with_extension("new")).unwrap_err();
+    assert_eq!(fixture.names(), [format!("sessionid{KEY}")]);
 }
 
 #[test]
@@ -506,6 +564,17 @@ async fn a_clean_up_removes_what_has_expired_and_nothing_else() {
     left.push("sessionidalive00");
     left.sort_unstable();
     assert_eq!(fixture.names(), left);
+}
+
+#[test]
+fn a_session_that_was_saved_while_it_was_found_expired_stays() {
+    let fixture = Fixture::new();
+    fixture.write(DJANGO);
+    assert!(!fixture.engine.files.remove_expired(&key()).unwrap());
+    assert!(fixture.path().exists());
+    fixture.age(TimeDelta::weeks(3));
+    assert!(fixture.engine.files.remove_expired(&key()).unwrap());
+    assert!(!fixture.path().exists());
 }
 
 #[tokio::test]

@@ -195,38 +195,40 @@ async fn an_encrypted_cookie_cannot_stand_in_for_one_of_another_name() {
 
 #[tokio::test]
 async fn a_session_that_no_browser_would_keep_is_an_error() {
-    for settings in [settings(), encrypted()] {
-        let fits = |length: usize| {
-            let settings = &settings;
-            async move {
-                // No compression helps with this.
-                let mut seed = 1_u64;
-                let mut next = || {
-                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    char::from(b'!' + u8::try_from((seed >> 33) % 90).unwrap())
-                };
-                let text: String =
-                    std::iter::repeat_with(&mut next).filter(|c| *c != '"' && *c != '\\').take(length).collect();
-                let (engine, data) = (SignedCookiesEngine::new(settings), data("noise", &text));
-                engine.create(&key("00000000"), &Record { data: &data, expires_at: Utc::now() }).await
-            }
-        };
-        let mut longest = 0;
-        for length in (1_000..6_000).step_by(7) {
-            match fits(length).await {
-                Ok(Created::Stored(receipt)) => {
-                    longest = "sessionid=".len() + receipt.key.unwrap().as_str().len();
-                    assert!(longest <= 4_096);
-                }
-                Ok(Created::Taken) => panic!("no cookie is taken"),
-                Err(error) => {
-                    assert_eq!(error.kind(), SessionErrorKind::TooLarge);
-                    assert!(error.to_string().contains("4096") && error.to_string().contains("SESSION_ENGINE"));
-                    break;
-                }
+    for mut settings in [settings(), encrypted()] {
+        let data = data("color", "green");
+        let length = cookie(&settings, &data).await.len();
+        for (size, fits) in [(4_096, true), (4_097, false)] {
+            // Name, equals sign and value.
+            settings.session_cookie_name = "n".repeat(size - 1 - length).parse().unwrap();
+            let record = Record { data: &data, expires_at: Utc::now() };
+            let created = SignedCookiesEngine::new(&settings).create(&key("00000000"), &record).await;
+            assert_eq!(created.is_ok(), fits);
+            if let Err(error) = created {
+                assert_eq!(error.kind(), SessionErrorKind::TooLarge);
+                let message = error.to_string();
+                assert!(["4097", "4096", "SESSION_ENGINE"].iter().all(|part| message.contains(part)), "{message}");
             }
         }
-        assert!(longest > 4_070, "{longest}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_compresses_well_fits() {
+    for settings in [settings(), encrypted()] {
+        let data = data("color", &"green".repeat(10_000));
+        let cookie = cookie(&settings, &data).await;
+        assert_eq!(read(&settings, &cookie).await.data, data);
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_larger_than_browsers_keep_is_read_up_to_an_end() {
+    let settings = settings();
+    for (length, rejected) in [(10_000, false), (50_000, true)] {
+        let json = serde_json::json!({"text": "a".repeat(length)});
+        let signed = dumps(&settings.secret_key, SALT, &json, false).unwrap();
+        assert_eq!(is_rejected(&settings, &signed).await, rejected);
     }
 }
 
