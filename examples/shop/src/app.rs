@@ -9,7 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use quintette::db::Database;
-use quintette::sessions::{self, SessionLayer, Sessions};
+use quintette::sessions::{self, SessionLayer, Sessions, TimeoutLayer};
 
 use crate::config::{Config, StartError};
 use crate::error::ShopError;
@@ -52,20 +52,7 @@ impl Shop {
 
     /// The shop's pages.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/", get(catalogue::index))
-            .route("/products/{slug}", get(catalogue::product))
-            .route("/cart", get(cart::show))
-            .route("/cart/add", post(cart::add))
-            .route("/cart/quantity", post(cart::set_quantity))
-            .route("/cart/remove", post(cart::remove))
-            .route("/checkout", get(checkout::form).post(checkout::place))
-            .route("/orders/{number}", get(checkout::order))
-            .route("/session", get(session_page::show))
-            .route("/session/expiry", post(session_page::set_expiry))
-            .route("/session/cycle", post(session_page::cycle_key))
-            .route("/session/flush", post(session_page::flush))
-            .layer(SessionLayer::new(self.sessions.clone()))
+        self.pages_with_sessions()
             // What follows the session layer needs no session.
             .route("/style.css", get(style))
             .route("/favicon.svg", get(favicon))
@@ -78,6 +65,31 @@ impl Shop {
             .layer(middleware::map_response(add_headers))
             .layer(middleware::from_fn(log))
             .with_state(self.clone())
+    }
+
+    fn pages_with_sessions(&self) -> Router<Self> {
+        let settings = self.sessions.settings();
+        let times_out = settings.session_expire_seconds.is_some()
+            || settings.session_expire_absolute_seconds.is_some();
+        let pages = Router::new()
+            .route("/", get(catalogue::index))
+            .route("/products/{slug}", get(catalogue::product))
+            .route("/cart", get(cart::show))
+            .route("/cart/add", post(cart::add))
+            .route("/cart/quantity", post(cart::set_quantity))
+            .route("/cart/remove", post(cart::remove))
+            .route("/checkout", get(checkout::form).post(checkout::place))
+            .route("/orders/{number}", get(checkout::order))
+            .route("/session", get(session_page::show))
+            .route("/session/expiry", post(session_page::set_expiry))
+            .route("/session/cycle", post(session_page::cycle_key))
+            .route("/session/flush", post(session_page::flush));
+        let pages = if times_out {
+            pages.layer(TimeoutLayer::new(settings))
+        } else {
+            pages
+        };
+        pages.layer(SessionLayer::new(self.sessions.clone()))
     }
 
     /// Closes the database, once nothing uses it any more.

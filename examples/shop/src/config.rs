@@ -45,7 +45,10 @@ impl Config {
             source,
         })?;
         let secret_key = secret_key(&data_directory.join("secret_key"))?;
-        let mut settings = loader.default("SECRET_KEY", secret_key).load()?;
+        let mut settings = loader
+            .default("SECRET_KEY", secret_key)
+            .default("SESSION_TIMEOUT_REDIRECT", "/session")
+            .load()?;
         let file = data_directory.join("shop.sqlite3");
         settings
             .database_url
@@ -56,7 +59,7 @@ impl Config {
         })
     }
 
-    /// The SQLite file of products and orders; and of sessions, unless `DATABASE_URL` names another.
+    /// The `SQLite` file of products and orders; and of sessions, unless `DATABASE_URL` names another.
     pub fn database_file(&self) -> PathBuf {
         self.data_directory.join("shop.sqlite3")
     }
@@ -113,7 +116,10 @@ fn secret_key(path: &Path) -> Result<String, StartError> {
 fn random_key() -> io::Result<String> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    Ok(digits
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        .collect())
 }
 
 /// Nobody else can read the file at any moment: it is born with its mode.

@@ -13,7 +13,7 @@ pub(crate) enum ShopError {
     Session(#[from] SessionError),
     #[error("the shop's database cannot answer: {0}")]
     Store(#[from] sqlx::Error),
-    #[error("a page cannot be made: {0:#}")]
+    #[error("a page cannot be made: {0}")]
     Page(#[from] minijinja::Error),
     #[error("the system has no randomness to give: {0}")]
     Random(#[from] getrandom::Error),

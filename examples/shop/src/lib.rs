@@ -11,6 +11,7 @@ mod catalogue;
 mod checkout;
 pub mod config;
 mod error;
+mod indented;
 mod pages;
 mod sample;
 mod session_page;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cart::Cart;
 use crate::error::ShopError;
+use crate::indented::indented;
 use crate::pages::Pages;
 
 #[derive(Serialize)]
@@ -23,7 +24,7 @@ struct SessionPage {
 
 #[derive(Serialize)]
 struct Engine {
-    path: String,
+    name: &'static str,
     note: &'static str,
 }
 
@@ -131,7 +132,7 @@ impl Engine {
     fn of(settings: &Settings) -> Self {
         let engine = settings.session_engine;
         Self {
-            path: format!("django.contrib.sessions.backends.{engine}"),
+            name: engine.name(),
             note: match engine {
                 SessionEngineName::Db => "A row of the table django_session.",
                 SessionEngineName::CachedDb => {
@@ -286,54 +287,6 @@ fn entries(data: &SessionData) -> Vec<Entry> {
     data.iter().map(entry).collect()
 }
 
-/// JSON with a line for each value. Only white space is added: numbers and strings stay as they are stored.
-fn indented(json: &str) -> String {
-    const DEEPEST: usize = 32;
-    let mut text = String::with_capacity(json.len() * 2);
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    let line = |text: &mut String, depth: usize| {
-        text.push('\n');
-        text.extend(std::iter::repeat_n("  ", depth.min(DEEPEST)));
-    };
-    let mut chars = json.chars().peekable();
-    while let Some(char) = chars.next() {
-        if in_string {
-            in_string = escaped || char != '"';
-            escaped = !escaped && char == '\\';
-            text.push(char);
-            continue;
-        }
-        match char {
-            '{' | '[' => {
-                text.push(char);
-                while chars.next_if(|next| next.is_ascii_whitespace()).is_some() {}
-                if let Some(end) = chars.next_if(|next| matches!(next, '}' | ']')) {
-                    text.push(end);
-                } else {
-                    depth += 1;
-                    line(&mut text, depth);
-                }
-            }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                line(&mut text, depth);
-                text.push(char);
-            }
-            ',' => {
-                text.push(char);
-                line(&mut text, depth);
-            }
-            ':' => text.push_str(": "),
-            char if char.is_ascii_whitespace() => {}
-            char => {
-                in_string = char == '"';
-                text.push(char);
-            }
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,23 +297,5 @@ mod tests {
         assert_eq!(in_words(TimeDelta::seconds(61)), "1 minute and 1 second");
         assert_eq!(in_words(TimeDelta::seconds(90_061)), "1 day and 1 hour");
         assert_eq!(in_words(TimeDelta::seconds(-5)), "no time");
-    }
-
-    #[test]
-    fn json_is_indented_and_nothing_in_it_changed() {
-        assert_eq!(
-            indented(r#"{"a":1e400,"b":["x, \"y\": {",{}],"c": [ ]}"#),
-            "{\n  \"a\": 1e400,\n  \"b\": [\n    \"x, \\\"y\\\": {\",\n    {}\n  ],\n  \"c\": []\n}"
-        );
-        assert_eq!(indented(r#""\\""#), r#""\\""#);
-    }
-
-    #[test]
-    fn any_text_is_indented_without_an_accident() {
-        for text in ["", "}", "]]]]", "{", "\"", "\"\\", "한[", ",,:"] {
-            let _ = indented(text);
-        }
-        let deep = "[".repeat(10_000);
-        assert!(indented(&deep).len() < 1_000_000);
     }
 }

@@ -1,4 +1,4 @@
-//! Products and orders: the shop's own tables, in its SQLite file.
+//! Products and orders: the shop's own tables, in its `SQLite` file.
 
 use std::path::Path;
 use std::time::Duration;
