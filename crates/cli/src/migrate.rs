@@ -1,0 +1,36 @@
+//! `quintette migrate`.
+
+use std::io::Write as _;
+
+use quintette::db::Database;
+use quintette::settings::{DatabaseUrl, Settings, SqliteLocation};
+
+use crate::error::Error;
+use crate::output::{self, GOOD, styled};
+
+/// Makes the missing tables, whatever the engine: a site may move to the database later.
+pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
+    let Some(url) = &settings.database_url else {
+        return Err(Error::Other(
+            "DATABASE_URL is not set: name the database to migrate, such as sqlite:///srv/shop/db.sqlite3"
+                .to_owned(),
+        ));
+    };
+    if *url == DatabaseUrl::Sqlite(SqliteLocation::Memory) {
+        output::print_warning("this database is in memory, and gone when this command ends");
+    }
+    let migrated = Database::create(settings).await?.migrate().await?;
+    let mut out = anstream::stdout();
+    writeln!(out, "Database  {url}")?;
+    for migration in &migrated {
+        let name = format!("{}.{}", migration.app, migration.name);
+        writeln!(out, "  {name:<28}  {}", styled(GOOD, "made"))?;
+    }
+    if migrated.is_empty() {
+        writeln!(
+            out,
+            "Every migration was made before; there is nothing to do."
+        )?;
+    }
+    Ok(())
+}
