@@ -1,0 +1,59 @@
+use crate::site::Site;
+
+#[test]
+fn the_table_is_made_once() {
+    let site = Site::new().with("DATABASE_URL", "sqlite://shop.sqlite3");
+    let ran = site.run(&["migrate"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stdout.contains("sessions.0001_initial") && ran.stdout.contains("made"),
+        "{ran:?}"
+    );
+    let ran = site.run(&["migrate"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("there is nothing to do"), "{ran:?}");
+}
+
+#[test]
+fn the_engine_does_not_matter() {
+    let site = Site::new()
+        .with("DATABASE_URL", "sqlite://shop.sqlite3")
+        .with("SESSION_ENGINE", "signed_cookies");
+    assert_eq!(site.run(&["migrate"]).code, 0);
+}
+
+#[test]
+fn a_missing_database_url_is_named() {
+    let ran = Site::new().run(&["migrate"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("DATABASE_URL is not set"), "{ran:?}");
+}
+
+#[test]
+fn a_database_that_cannot_be_made_is_told() {
+    let site = Site::new();
+    site.write("file", "");
+    std::fs::create_dir(site.path("directory")).unwrap();
+    for url in [
+        "sqlite://file/shop.sqlite3",
+        "sqlite://missing/shop.sqlite3",
+        "sqlite://directory",
+    ] {
+        let site = Site::new().with("DATABASE_URL", url);
+        site.write("file", "");
+        let _ = std::fs::create_dir(site.path("directory"));
+        let ran = site.run(&["migrate"]);
+        assert_eq!(ran.code, 1, "{url}");
+        assert!(ran.stderr.starts_with("error: DATABASE_URL"), "{ran:?}");
+        assert_eq!(ran.stdout, "");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_spoken_to_is_named_without_its_password() {
+    let ran = Site::new()
+        .with("DATABASE_URL", "oracle://shop:hunter2@127.0.0.1/shop")
+        .run(&["migrate"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("DATABASE_URL"), "{ran:?}");
+}
