@@ -128,7 +128,7 @@ fn explanation(status: StatusCode) -> (&'static str, &'static str) {
         ),
         StatusCode::BAD_REQUEST => (
             "That did not work",
-            "Your session ended while this page was being made, perhaps in another window; or the form is not one of ours.",
+            "The request cannot be read; or your session ended while it was being answered, perhaps in another window.",
         ),
         status if status.is_client_error() => (
             "That form cannot be read",

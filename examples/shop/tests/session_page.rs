@@ -22,7 +22,7 @@ async fn it_shows_engine_key_expiry_cookie_and_contents() {
     let (_directory, _shop, mut visitor) =
         visitor_with_tea(&[("SESSION_COOKIE_AGE", "3600")]).await;
     let page = visitor.get("/session").await;
-    page.shows("django.contrib.sessions.<wbr>backends.db");
+    page.shows("backends.<wbr>db</code>");
     page.shows(visitor.cookie.as_deref().unwrap());
     page.shows("1 hour after its last change.");
     page.shows("3600 seconds (1 hour)");
@@ -66,10 +66,7 @@ async fn a_flush_takes_everything_from_every_copy_of_the_cookie() {
         .await
         .shows("Looking around makes no session");
     assert_eq!(visitor.cookie, None);
-    other_tab
-        .get("/cart")
-        .await
-        .shows("There is nothing in it yet");
+    other_tab.get("/cart").await.shows("Your cart is empty");
 }
 
 #[tokio::test]

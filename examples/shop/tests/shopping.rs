@@ -83,10 +83,7 @@ async fn a_guest_goes_from_the_catalogue_to_the_order() {
     confirmation.shows(placed.location().strip_prefix("/orders/").unwrap());
     confirmation.shows("Mina &lt;b&gt;Kim&lt;&#x2f;b&gt;");
     confirmation.shows("1 Tea Lane<br>04524 Seoul<br>");
-    visitor
-        .get("/cart")
-        .await
-        .shows("There is nothing in it yet");
+    visitor.get("/cart").await.shows("Your cart is empty");
     assert_eq!(visitor.get("/checkout").await.location(), "/cart");
 }
 
