@@ -19,7 +19,10 @@ pub struct TimeZone {
 
 impl From<&Settings> for TimeZone {
     fn from(settings: &Settings) -> Self {
-        Self { use_tz: settings.use_tz, zone: settings.time_zone }
+        Self {
+            use_tz: settings.use_tz,
+            zone: settings.time_zone,
+        }
     }
 }
 

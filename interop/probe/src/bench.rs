@@ -1,7 +1,26 @@
 //! `/bench/*`: the same work here, in Django, and in the peers.
 
 use quintette::sessions::{Session, SessionError};
-use serde_json::json;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Line {
+    sku: String,
+    qty: u32,
+    price: &'static str,
+    name: String,
+}
+
+impl Line {
+    fn new(index: u32) -> Self {
+        Self {
+            sku: format!("SKU-{index:05}"),
+            qty: index + 1,
+            price: "19.99",
+            name: format!("Product number {index} with a name"),
+        }
+    }
+}
 
 pub(crate) async fn none() -> &'static str {
     "ok"
@@ -9,16 +28,7 @@ pub(crate) async fn none() -> &'static str {
 
 /// Stores the standard session.
 pub(crate) async fn fill(session: Session) -> Result<&'static str, SessionError> {
-    let cart: Vec<_> = (0..10)
-        .map(|index| {
-            json!({
-                "sku": format!("SKU-{index:05}"),
-                "qty": index + 1,
-                "price": "19.99",
-                "name": format!("Product number {index} with a name"),
-            })
-        })
-        .collect();
+    let cart: Vec<_> = (0..10).map(Line::new).collect();
     session.insert("_auth_user_id", "42")?;
     session.insert(
         "_auth_user_backend",

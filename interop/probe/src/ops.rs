@@ -208,10 +208,7 @@ async fn perform(session: &Session, op: Op) -> Result<Answer, SessionError> {
         Op::SetDefault(key, value) => ok(session.get_or_insert(&key, value).await?),
         Op::Update(values) => {
             read(session).await?;
-            for (key, value) in values {
-                session.insert(&key, value)?;
-            }
-            ok(())
+            ok(session.extend(values)?)
         }
         Op::Has(key) => ok(session.contains(&key).await?),
         Op::Keys => ok(session.keys().await?),

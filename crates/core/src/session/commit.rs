@@ -181,7 +181,7 @@ impl Session {
                 let max_age = (!Expiry::at_browser_close(expiry, settings))
                     .then(|| Expiry::age(expiry, settings, Utc::now()));
                 Outcome {
-                    vary,
+                    vary: true,
                     cookie: CookieAction::Set {
                         key: key.clone(),
                         max_age,
@@ -272,8 +272,12 @@ impl Session {
                 state.rebase(stored)?;
                 Ok(Some((key, revision)))
             }
-            // Django takes the key at its word where the first thing that happens to a session is `clear`.
-            None if state.known || state.changes.starts_with_clear() => {
+            // Deleted since it was read. Django takes the key at its word, too, where the first thing that happens to
+            // a session is `clear` or `save`, neither of which reads.
+            None if state.known
+                || state.changes.is_empty()
+                || state.changes.starts_with_clear() =>
+            {
                 Err(SessionError::interrupted())
             }
             None => {
@@ -426,6 +430,8 @@ impl State {
         self.revision = receipt.revision;
         if let Some(key) = receipt.key {
             self.key = Some(key);
+            // The browser has to be told.
+            self.modified = true;
         }
         self.known = true;
     }

@@ -214,6 +214,37 @@ impl Session {
         Ok(())
     }
 
+    /// Puts all these values under their keys. Django's `session.update({...})`.
+    ///
+    /// ```
+    /// # use quintette_core::session::{Session, SessionError};
+    /// # fn example(session: Session) -> Result<(), SessionError> {
+    /// session.extend([("color", "green"), ("size", "XL")])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where a value cannot be written as JSON. The ones before it are in the session then.
+    pub fn extend<K: AsRef<str>, V: Serialize>(
+        &self,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<()> {
+        self.set_modified();
+        entries
+            .into_iter()
+            .try_for_each(|(key, value)| self.insert(key.as_ref(), value))
+    }
+
+    /// Says that the session is to be saved, even if nothing in it changes: its expiry then counts from now. Django's
+    /// `session.modified = True`.
+    pub fn set_modified(&self) {
+        let mut state = self.state();
+        state.read();
+        state.modified = true;
+    }
+
     /// Removes `key`, where it is there. Django's `del session[key]`.
     pub fn remove(&self, key: &str) {
         let mut state = self.state();

@@ -11,8 +11,8 @@ use std::{env, fmt, io};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use quintette_core::session::{
-    Cleared, Codec, Created, Deleted, Expiry, Listed, Receipt, Record, Replaced, Revision, SessionData, SessionEngine,
-    SessionError, SessionErrorKind, SessionKey, Stored,
+    Cleared, Codec, Created, Deleted, Expiry, Listed, Receipt, Record, Replaced, Revision,
+    SessionData, SessionEngine, SessionError, SessionErrorKind, SessionKey, Stored,
 };
 use quintette_core::settings::Settings;
 use quintette_core::time::TimeZone;
@@ -91,13 +91,18 @@ impl FileEngine {
             Some(path) => Directory::new(path.clone(), prefix),
             None => temporary_directory(prefix),
         };
-        directory.check().map_err(|error| misconfigured(&directory, error))?;
+        directory
+            .check()
+            .map_err(|error| misconfigured(&directory, error))?;
         Ok(Self {
             files: Arc::new(Files {
                 directory,
                 codec: Codec::new(settings),
                 cookie_age: settings.session_cookie_age,
-                zone: TimeZone { use_tz: settings.use_tz, zone: settings.time_zone },
+                zone: TimeZone {
+                    use_tz: settings.use_tz,
+                    zone: settings.time_zone,
+                },
             }),
         })
     }
@@ -106,7 +111,9 @@ impl FileEngine {
     #[must_use]
     pub fn with_codec(self, codec: Codec) -> Self {
         let files = Arc::unwrap_or_clone(self.files);
-        Self { files: Arc::new(Files { codec, ..files }) }
+        Self {
+            files: Arc::new(Files { codec, ..files }),
+        }
     }
 
     /// Runs to its end, whatever becomes of the caller.
@@ -137,29 +144,57 @@ impl SessionEngine for FileEngine {
         let modified = self.files.modification(record);
         self.blocking(move |files| {
             let created = files.directory.create(&key, text.as_bytes(), modified)?;
-            Ok(if created { Created::Stored(Receipt::revision(text)) } else { Created::Taken })
+            Ok(if created {
+                Created::Stored(Receipt::revision(text))
+            } else {
+                Created::Taken
+            })
         })
         .await
     }
 
-    async fn replace(&self, key: &SessionKey, seen: &Revision, record: &Record<'_>) -> Result<Replaced, SessionError> {
-        let (key, seen, text) = (key.clone(), seen.clone(), self.files.codec.encode(record.data)?);
+    async fn replace(
+        &self,
+        key: &SessionKey,
+        seen: &Revision,
+        record: &Record<'_>,
+    ) -> Result<Replaced, SessionError> {
+        let (key, seen, text) = (
+            key.clone(),
+            seen.clone(),
+            self.files.codec.encode(record.data)?,
+        );
         let modified = self.files.modification(record);
-        self.blocking(move |files| files.replace(&key, &seen, text, modified)).await
+        self.blocking(move |files| files.replace(&key, &seen, text, modified))
+            .await
     }
 
-    async fn touch(&self, key: &SessionKey, seen: &Revision, record: &Record<'_>) -> Result<Replaced, SessionError> {
+    async fn touch(
+        &self,
+        key: &SessionKey,
+        seen: &Revision,
+        record: &Record<'_>,
+    ) -> Result<Replaced, SessionError> {
         let (key, seen) = (key.clone(), seen.clone());
         let modified = self.files.modification(record);
-        self.blocking(move |files| files.touch(&key, seen, modified)).await
+        self.blocking(move |files| files.touch(&key, seen, modified))
+            .await
     }
 
-    async fn delete(&self, key: &SessionKey, seen: Option<&Revision>) -> Result<Deleted, SessionError> {
+    async fn delete(
+        &self,
+        key: &SessionKey,
+        seen: Option<&Revision>,
+    ) -> Result<Deleted, SessionError> {
         let (key, seen) = (key.clone(), seen.cloned());
-        self.blocking(move |files| files.delete(&key, seen.as_ref())).await
+        self.blocking(move |files| files.delete(&key, seen.as_ref()))
+            .await
     }
 
-    async fn clear_expired(&self, progress: &mut (dyn FnMut(Cleared) + Send)) -> Result<Cleared, SessionError> {
+    async fn clear_expired(
+        &self,
+        progress: &mut (dyn FnMut(Cleared) + Send),
+    ) -> Result<Cleared, SessionError> {
         let mut keys = self
             .blocking(|files| {
                 files.directory.sweep()?;
@@ -176,9 +211,14 @@ impl SessionEngine for FileEngine {
         Ok(cleared)
     }
 
-    async fn list(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<Listed>, SessionError> {
+    async fn list(
+        &self,
+        after: Option<&SessionKey>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, SessionError> {
         let after = after.cloned();
-        self.blocking(move |files| files.list(after.as_ref(), limit)).await
+        self.blocking(move |files| files.list(after.as_ref(), limit))
+            .await
     }
 }
 
@@ -196,7 +236,13 @@ impl Files {
         Ok(Some(Stored::new(data, Revision::from(content.text))))
     }
 
-    fn replace(&self, key: &SessionKey, seen: &Revision, text: String, modified: SystemTime) -> io::Result<Replaced> {
+    fn replace(
+        &self,
+        key: &SessionKey,
+        seen: &Revision,
+        text: String,
+        modified: SystemTime,
+    ) -> io::Result<Replaced> {
         let Some(locked) = self.directory.lock(key)? else {
             return Ok(Replaced::Gone);
         };
@@ -209,7 +255,12 @@ impl Files {
         Ok(replaced(locked.replace(text.as_bytes(), modified)?, text))
     }
 
-    fn touch(&self, key: &SessionKey, seen: Revision, modified: SystemTime) -> io::Result<Replaced> {
+    fn touch(
+        &self,
+        key: &SessionKey,
+        seen: Revision,
+        modified: SystemTime,
+    ) -> io::Result<Replaced> {
         let Some(locked) = self.directory.lock(key)? else {
             return Ok(Replaced::Gone);
         };
@@ -288,7 +339,12 @@ impl Files {
                 continue;
             }
             let expires_at = self.expires_at(&data, &content, Utc::now());
-            listed.push(Listed { key, data, expires_at, size: content.text.len() });
+            listed.push(Listed {
+                key,
+                data,
+                expires_at,
+                size: content.text.len(),
+            });
         }
         Ok(listed)
     }
@@ -309,13 +365,19 @@ impl Files {
     }
 
     /// Django's `_expiry_date`, and what `get_expiry_date` makes of it.
-    fn expires_at(&self, data: &SessionData, content: &Content, now: DateTime<Utc>) -> DateTime<Utc> {
+    fn expires_at(
+        &self,
+        data: &SessionData,
+        content: &Content,
+        now: DateTime<Utc>,
+    ) -> DateTime<Utc> {
         let (from, age) = match Expiry::read(data, self.zone) {
             Some(Expiry::At(time)) => return time.to_utc(),
             Some(Expiry::AfterIdle(age)) => (now, age),
             Some(Expiry::BrowserClose) | None => (content.modified, self.cookie_age),
         };
-        from.checked_add_signed(age).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        from.checked_add_signed(age)
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     /// When the file of such a record is to have been modified: now, except where the expiry that was asked for is
@@ -323,9 +385,14 @@ impl Files {
     fn modification(&self, record: &Record<'_>) -> SystemTime {
         let modified = match Expiry::read(record.data, self.zone) {
             Some(Expiry::At(_) | Expiry::AfterIdle(_)) => None,
-            Some(Expiry::BrowserClose) | None => record.expires_at.checked_sub_signed(self.cookie_age),
+            Some(Expiry::BrowserClose) | None => {
+                record.expires_at.checked_sub_signed(self.cookie_age)
+            }
         };
-        modified.unwrap_or_else(Utc::now).max(DateTime::UNIX_EPOCH).into()
+        modified
+            .unwrap_or_else(Utc::now)
+            .max(DateTime::UNIX_EPOCH)
+            .into()
     }
 }
 
@@ -339,8 +406,13 @@ fn replaced(swapped: Swapped, revision: impl Into<Revision>) -> Replaced {
 
 /// The directory that Python's `tempfile.gettempdir()` finds, so that Django's sessions are found in it.
 fn temporary_directory(prefix: &str) -> Directory {
-    let variables = ["TMPDIR", "TEMP", "TMP"].into_iter().filter_map(env::var_os).filter(|path| !path.is_empty());
-    let paths = variables.map(PathBuf::from).chain(["/tmp", "/var/tmp", "/usr/tmp"].map(PathBuf::from));
+    let variables = ["TMPDIR", "TEMP", "TMP"]
+        .into_iter()
+        .filter_map(env::var_os)
+        .filter(|path| !path.is_empty());
+    let paths = variables
+        .map(PathBuf::from)
+        .chain(["/tmp", "/var/tmp", "/usr/tmp"].map(PathBuf::from));
     paths
         .map(|path| Directory::new(path, prefix))
         .find(|directory| directory.check().is_ok())
@@ -361,6 +433,8 @@ fn misconfigured(directory: &Directory, error: io::Error) -> SessionError {
 
 impl fmt::Debug for FileEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileEngine").field("directory", &self.files.directory.path()).finish_non_exhaustive()
+        f.debug_struct("FileEngine")
+            .field("directory", &self.files.directory.path())
+            .finish_non_exhaustive()
     }
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use quintette_core::session::{
-    Cleared, Created, Deleted, JsonSerializer, Listed, PickleSerializer, Receipt, Record, Replaced, Revision,
-    Serializer, SessionData, SessionEngine, SessionError, SessionErrorKind, SessionKey, Stored,
+    Cleared, Created, Deleted, JsonSerializer, Listed, PickleSerializer, Receipt, Record, Replaced,
+    Revision, Serializer, SessionData, SessionEngine, SessionError, SessionErrorKind, SessionKey,
+    Stored,
 };
 use quintette_core::settings::{SerializerName, Settings};
 use quintette_core::signing::TimestampSigner;
@@ -87,7 +88,12 @@ impl SignedCookiesEngine {
             SerializerName::Json => Arc::new(JsonSerializer),
             SerializerName::Pickle => Arc::new(PickleSerializer),
         };
-        Self { seal, serializer, cookie_name, max_age: settings.session_cookie_age }
+        Self {
+            seal,
+            serializer,
+            cookie_name,
+            max_age: settings.session_cookie_age,
+        }
     }
 
     /// The same with the application's own serializer.
@@ -112,7 +118,11 @@ impl SessionEngine for SignedCookiesEngine {
         }))
     }
 
-    async fn create(&self, _key: &SessionKey, record: &Record<'_>) -> Result<Created, SessionError> {
+    async fn create(
+        &self,
+        _key: &SessionKey,
+        record: &Record<'_>,
+    ) -> Result<Created, SessionError> {
         Ok(Created::Stored(self.write(record)?))
     }
 
@@ -126,21 +136,37 @@ impl SessionEngine for SignedCookiesEngine {
     }
 
     /// Signs the same data anew, since its age counts from then.
-    async fn touch(&self, _key: &SessionKey, _seen: &Revision, record: &Record<'_>) -> Result<Replaced, SessionError> {
+    async fn touch(
+        &self,
+        _key: &SessionKey,
+        _seen: &Revision,
+        record: &Record<'_>,
+    ) -> Result<Replaced, SessionError> {
         Ok(Replaced::Stored(self.write(record)?))
     }
 
     /// All there is to delete is the cookie, which the response does.
-    async fn delete(&self, _key: &SessionKey, _seen: Option<&Revision>) -> Result<Deleted, SessionError> {
+    async fn delete(
+        &self,
+        _key: &SessionKey,
+        _seen: Option<&Revision>,
+    ) -> Result<Deleted, SessionError> {
         Ok(Deleted::Deleted)
     }
 
     /// What has expired is no longer accepted.
-    async fn clear_expired(&self, _progress: &mut (dyn FnMut(Cleared) + Send)) -> Result<Cleared, SessionError> {
+    async fn clear_expired(
+        &self,
+        _progress: &mut (dyn FnMut(Cleared) + Send),
+    ) -> Result<Cleared, SessionError> {
         Ok(Cleared::default())
     }
 
-    async fn list(&self, _after: Option<&SessionKey>, _limit: usize) -> Result<Vec<Listed>, SessionError> {
+    async fn list(
+        &self,
+        _after: Option<&SessionKey>,
+        _limit: usize,
+    ) -> Result<Vec<Listed>, SessionError> {
         Err(SessionError::new(
             SessionErrorKind::Unsupported,
             "SESSION_ENGINE \"signed_cookies\" cannot list its sessions: the visitors' browsers hold them. \
@@ -161,7 +187,10 @@ impl SignedCookiesEngine {
             return Err(too_large(size));
         }
         let key = SessionKey::parse(cookie).expect("a seal alone is longer than the shortest key");
-        Ok(Receipt { revision: Some(nothing_to_compare()), key: Some(key) })
+        Ok(Receipt {
+            revision: Some(nothing_to_compare()),
+            key: Some(key),
+        })
     }
 
     fn read(&self, cookie: &str) -> Result<SessionData, Rejection> {
@@ -182,7 +211,10 @@ struct Rejection(Box<dyn std::error::Error + Send + Sync>);
 impl Rejection {
     fn log(&self) {
         let expired = matches!(self.0.downcast_ref(), Some(CipherError::Expired))
-            || matches!(self.0.downcast_ref(), Some(quintette_core::signing::SignatureError::Expired { .. }));
+            || matches!(
+                self.0.downcast_ref(),
+                Some(quintette_core::signing::SignatureError::Expired { .. })
+            );
         if expired {
             debug!(target: "quintette::session", "session cookie expired");
         } else {

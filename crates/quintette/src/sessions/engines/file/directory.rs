@@ -49,7 +49,10 @@ pub(super) struct Locked<'a> {
 impl Directory {
     /// Sessions under `prefix`, Django's `SESSION_COOKIE_NAME`.
     pub(super) fn new(path: PathBuf, prefix: &str) -> Self {
-        Self { path, prefix: prefix.to_owned() }
+        Self {
+            path,
+            prefix: prefix.to_owned(),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -73,7 +76,12 @@ impl Directory {
     }
 
     /// Stores a new session; `false` where there is a file of that name, or there can be none.
-    pub(super) fn create(&self, key: &SessionKey, text: &[u8], modified: SystemTime) -> io::Result<bool> {
+    pub(super) fn create(
+        &self,
+        key: &SessionKey,
+        text: &[u8],
+        modified: SystemTime,
+    ) -> io::Result<bool> {
         let Some(path) = self.file(key) else {
             return Ok(false);
         };
@@ -104,7 +112,13 @@ impl Directory {
             let identity = Identity::of_file(&file)?;
             if Identity::at(&path)? == Some(identity) {
                 let content = content(&file)?;
-                return Ok(Some(Locked { directory: self, path, file, identity, content }));
+                return Ok(Some(Locked {
+                    directory: self,
+                    path,
+                    file,
+                    identity,
+                    content,
+                }));
             }
         }
     }
@@ -114,7 +128,10 @@ impl Directory {
         let mut keys = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let name = entry?.file_name();
-            let key = name.to_str().and_then(|name| name.strip_prefix(&self.prefix)).and_then(SessionKey::parse);
+            let key = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(&self.prefix))
+                .and_then(SessionKey::parse);
             // Django's own temporary files have a `_` in the place of the key.
             keys.extend(key.filter(SessionKey::is_plain));
         }
@@ -127,9 +144,16 @@ impl Directory {
         let oldest = Utc::now().timestamp() - MAX_WRITE;
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
-            let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(self.temporary_prefix()));
+            let ours = entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with(self.temporary_prefix()));
             // Not the time of modification, which is the session's.
-            if ours && entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.ctime() < oldest) {
+            if ours
+                && entry
+                    .metadata()
+                    .is_ok_and(|metadata| metadata.is_file() && metadata.ctime() < oldest)
+            {
                 // Another process may sweep as well, or the file be another user's, who sweeps it himself.
                 let _ = fs::remove_file(entry.path());
             }
@@ -162,10 +186,14 @@ impl Directory {
     /// A complete file of a name that nobody can guess, locked for those who find it when it takes a session's name.
     fn temporary(&self, text: &[u8], modified: SystemTime) -> io::Result<Temporary> {
         let path = self.path.join(self.temporary_name()?);
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // As Django's, which come from Python's `mkstemp`.
         let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)?;
-        let mut temporary = Temporary { path, file: file.into() };
+        let mut temporary = Temporary {
+            path,
+            file: file.into(),
+        };
         temporary.file.lock()?;
         temporary.file.write_all(text)?;
         temporary.file.set_modified(modified)?;
@@ -177,13 +205,21 @@ impl Directory {
     pub(super) fn temporary_name(&self) -> io::Result<String> {
         let mut random = [0; 16];
         getrandom::fill(&mut random)?;
-        Ok(format!("{}{:032x}", self.temporary_prefix(), u128::from_ne_bytes(random)))
+        Ok(format!(
+            "{}{:032x}",
+            self.temporary_prefix(),
+            u128::from_ne_bytes(random)
+        ))
     }
 
     /// No session's file begins so, not even where the cookie's name begins with a dot: Django's `clear_expired` opens
     /// every file that begins with the cookie's name.
     fn temporary_prefix(&self) -> &'static str {
-        if self.prefix.starts_with('.') { "~quintette-" } else { ".quintette-" }
+        if self.prefix.starts_with('.') {
+            "~quintette-"
+        } else {
+            ".quintette-"
+        }
     }
 
     /// Makes the names in the directory last through a power cut.
@@ -254,12 +290,19 @@ fn content(file: &File) -> io::Result<Content> {
     let metadata = file.metadata()?;
     let mut text = Vec::new();
     file.take(MAX_READ).read_to_end(&mut text)?;
-    Ok(Content { text, modified: time(metadata.mtime(), metadata.mtime_nsec()) })
+    Ok(Content {
+        text,
+        modified: time(metadata.mtime(), metadata.mtime_nsec()),
+    })
 }
 
 /// A file may have been modified at any time whatever, past the end of all calendars.
 pub(super) fn time(seconds: i64, nanoseconds: i64) -> DateTime<Utc> {
     let nanoseconds = u32::try_from(nanoseconds).unwrap_or_default();
-    let end = if seconds < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    let end = if seconds < 0 {
+        DateTime::<Utc>::MIN_UTC
+    } else {
+        DateTime::<Utc>::MAX_UTC
+    };
     DateTime::from_timestamp(seconds, nanoseconds).unwrap_or(end)
 }

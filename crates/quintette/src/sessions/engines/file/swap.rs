@@ -27,7 +27,10 @@ impl Identity {
     }
 
     fn of(metadata: &Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
     }
 }
 
@@ -47,7 +50,12 @@ pub(super) enum Swapped {
 /// A process that takes no lock, such as Django, can replace or delete what is at `path` at any moment. Hence the two
 /// change places, which fails where `path` is gone, and shows what has been displaced. Was it not the file that was
 /// seen, then they change back, until what comes out is what went in. `temporary` names what is to be removed at the end.
-pub(super) fn exchange(temporary: &Path, new: Identity, path: &Path, seen: Identity) -> io::Result<Swapped> {
+pub(super) fn exchange(
+    temporary: &Path,
+    new: Identity,
+    path: &Path,
+    seen: Identity,
+) -> io::Result<Swapped> {
     match rename_exchange(temporary, path) {
         Err(error) if is_unsupported(error) => return rename_over(temporary, path, seen),
         Err(Errno::NOENT) => return Ok(Swapped::Gone),
@@ -122,5 +130,8 @@ fn rename_unused(_from: &Path, _to: &Path) -> Result<()> {
 }
 
 fn is_unsupported(error: Errno) -> bool {
-    error == Errno::INVAL || error == Errno::NOSYS || error == Errno::NOTSUP || error == Errno::OPNOTSUPP
+    error == Errno::INVAL
+        || error == Errno::NOSYS
+        || error == Errno::NOTSUP
+        || error == Errno::OPNOTSUPP
 }

@@ -29,7 +29,10 @@ impl Fixture {
         let mut settings = Settings::new("a secret of no one");
         settings.session_file_path = Some(directory.path().to_owned());
         change(&mut settings);
-        Self { engine: FileEngine::new(&settings).unwrap(), directory }
+        Self {
+            engine: FileEngine::new(&settings).unwrap(),
+            directory,
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -39,7 +42,9 @@ impl Fixture {
     /// What the directory holds, in order.
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.directory.path()).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -50,7 +55,10 @@ impl Fixture {
 
     /// As if the file had been modified so long ago.
     fn age(&self, age: TimeDelta) {
-        File::open(self.path()).unwrap().set_modified((Utc::now() - age).into()).unwrap();
+        File::open(self.path())
+            .unwrap()
+            .set_modified((Utc::now() - age).into())
+            .unwrap();
     }
 
     async fn load(&self) -> Option<Stored> {
@@ -59,7 +67,11 @@ impl Fixture {
 
     async fn create(&self, data: &SessionData) -> Revision {
         let created = self.engine.create(&key(), &record(data)).await.unwrap();
-        let Created::Stored(Receipt { revision: Some(revision), key: None }) = created else {
+        let Created::Stored(Receipt {
+            revision: Some(revision),
+            key: None,
+        }) = created
+        else {
             panic!("{created:?}");
         };
         revision
@@ -77,7 +89,10 @@ fn data(name: &str, value: impl Into<serde_json::Value>) -> SessionData {
 }
 
 fn record(data: &SessionData) -> Record<'_> {
-    Record { data, expires_at: Utc::now() + TimeDelta::weeks(2) }
+    Record {
+        data,
+        expires_at: Utc::now() + TimeDelta::weeks(2),
+    }
 }
 
 /// As Django writes: another file takes the name, and no lock is taken.
@@ -92,7 +107,10 @@ async fn a_session_is_one_file_of_djangos_name_that_nobody_else_can_read() {
     let fixture = Fixture::new();
     let revision = fixture.create(&data("color", "green")).await;
     assert_eq!(fixture.names(), [format!("sessionid{KEY}")]);
-    assert_eq!(fs::metadata(fixture.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(fixture.path()).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     assert_eq!(fs::read(fixture.path()).unwrap(), revision.as_bytes());
     let stored = fixture.load().await.unwrap();
     assert_eq!(stored.data, data("color", "green"));
@@ -107,7 +125,11 @@ async fn a_file_of_djangos_is_read_and_replaced() {
     assert_eq!(stored.data, data("color", "green"));
 
     let newer = data("color", "red");
-    let replaced = fixture.engine.replace(&key(), &stored.revision.unwrap(), &record(&newer)).await.unwrap();
+    let replaced = fixture
+        .engine
+        .replace(&key(), &stored.revision.unwrap(), &record(&newer))
+        .await
+        .unwrap();
     assert!(matches!(replaced, Replaced::Stored(_)), "{replaced:?}");
     assert_eq!(fixture.load().await.unwrap().data, newer);
     assert_eq!(fixture.names().len(), 1);
@@ -117,7 +139,11 @@ async fn a_file_of_djangos_is_read_and_replaced() {
 async fn nothing_is_created_over_what_is_there() {
     let fixture = Fixture::new();
     fixture.write(DJANGO);
-    let created = fixture.engine.create(&key(), &record(&data("color", "red"))).await.unwrap();
+    let created = fixture
+        .engine
+        .create(&key(), &record(&data("color", "red")))
+        .await
+        .unwrap();
     assert!(matches!(created, Created::Taken));
     assert_eq!(fs::read_to_string(fixture.path()).unwrap(), DJANGO);
     assert_eq!(fixture.names().len(), 1);
@@ -128,14 +154,45 @@ async fn only_the_revision_that_was_seen_is_replaced_touched_or_deleted() {
     let fixture = Fixture::new();
     let old = fixture.create(&data("n", 1)).await;
     let two = data("n", 2);
-    assert!(matches!(fixture.engine.replace(&key(), &old, &record(&two)).await.unwrap(), Replaced::Stored(_)));
+    assert!(matches!(
+        fixture
+            .engine
+            .replace(&key(), &old, &record(&two))
+            .await
+            .unwrap(),
+        Replaced::Stored(_)
+    ));
 
-    assert!(matches!(fixture.engine.replace(&key(), &old, &record(&two)).await.unwrap(), Replaced::Conflict));
-    assert!(matches!(fixture.engine.touch(&key(), &old, &record(&two)).await.unwrap(), Replaced::Conflict));
-    assert_eq!(fixture.engine.delete(&key(), Some(&old)).await.unwrap(), Deleted::Conflict);
+    assert!(matches!(
+        fixture
+            .engine
+            .replace(&key(), &old, &record(&two))
+            .await
+            .unwrap(),
+        Replaced::Conflict
+    ));
+    assert!(matches!(
+        fixture
+            .engine
+            .touch(&key(), &old, &record(&two))
+            .await
+            .unwrap(),
+        Replaced::Conflict
+    ));
+    assert_eq!(
+        fixture.engine.delete(&key(), Some(&old)).await.unwrap(),
+        Deleted::Conflict
+    );
     let stored = fixture.load().await.unwrap();
     assert_eq!(stored.data, two);
-    assert_eq!(fixture.engine.delete(&key(), stored.revision.as_ref()).await.unwrap(), Deleted::Deleted);
+    assert_eq!(
+        fixture
+            .engine
+            .delete(&key(), stored.revision.as_ref())
+            .await
+            .unwrap(),
+        Deleted::Deleted
+    );
     assert!(fixture.names().is_empty());
 }
 
@@ -144,12 +201,35 @@ async fn what_is_gone_stays_gone() {
     let fixture = Fixture::new();
     let data = data("n", 1);
     let seen = fixture.create(&data).await;
-    assert_eq!(fixture.engine.delete(&key(), None).await.unwrap(), Deleted::Deleted);
+    assert_eq!(
+        fixture.engine.delete(&key(), None).await.unwrap(),
+        Deleted::Deleted
+    );
     assert!(fixture.load().await.is_none());
-    assert!(matches!(fixture.engine.replace(&key(), &seen, &record(&data)).await.unwrap(), Replaced::Gone));
-    assert!(matches!(fixture.engine.touch(&key(), &seen, &record(&data)).await.unwrap(), Replaced::Gone));
-    assert_eq!(fixture.engine.delete(&key(), Some(&seen)).await.unwrap(), Deleted::Gone);
-    assert_eq!(fixture.engine.delete(&key(), None).await.unwrap(), Deleted::Gone);
+    assert!(matches!(
+        fixture
+            .engine
+            .replace(&key(), &seen, &record(&data))
+            .await
+            .unwrap(),
+        Replaced::Gone
+    ));
+    assert!(matches!(
+        fixture
+            .engine
+            .touch(&key(), &seen, &record(&data))
+            .await
+            .unwrap(),
+        Replaced::Gone
+    ));
+    assert_eq!(
+        fixture.engine.delete(&key(), Some(&seen)).await.unwrap(),
+        Deleted::Gone
+    );
+    assert_eq!(
+        fixture.engine.delete(&key(), None).await.unwrap(),
+        Deleted::Gone
+    );
     assert!(fixture.names().is_empty());
 }
 
@@ -160,8 +240,14 @@ async fn a_touch_moves_the_time_and_nothing_else() {
     fixture.age(TimeDelta::days(13));
     let before = fs::metadata(fixture.path()).unwrap();
     let seen = Revision::from(DJANGO.to_owned());
-    let touched = fixture.engine.touch(&key(), &seen, &record(&data("color", "green"))).await.unwrap();
-    assert!(matches!(touched, Replaced::Stored(Receipt { revision: Some(same), .. }) if same == seen));
+    let touched = fixture
+        .engine
+        .touch(&key(), &seen, &record(&data("color", "green")))
+        .await
+        .unwrap();
+    assert!(
+        matches!(touched, Replaced::Stored(Receipt { revision: Some(same), .. }) if same == seen)
+    );
     let after = fs::metadata(fixture.path()).unwrap();
     assert_eq!(after.ino(), before.ino());
     assert!(after.mtime() - before.mtime() > 12 * 24 * 60 * 60);
@@ -188,10 +274,30 @@ async fn a_key_that_django_could_not_have_made_is_unknown_and_touches_nothing() 
         let key = SessionKey::parse(text).unwrap();
         let (empty, seen) = (SessionData::default(), Revision::from(DJANGO.to_owned()));
         assert!(fixture.engine.load(&key).await.unwrap().is_none(), "{text}");
-        assert!(matches!(fixture.engine.create(&key, &record(&empty)).await.unwrap(), Created::Taken));
-        assert!(matches!(fixture.engine.replace(&key, &seen, &record(&empty)).await.unwrap(), Replaced::Gone));
-        assert!(matches!(fixture.engine.touch(&key, &seen, &record(&empty)).await.unwrap(), Replaced::Gone));
-        assert_eq!(fixture.engine.delete(&key, None).await.unwrap(), Deleted::Gone);
+        assert!(matches!(
+            fixture.engine.create(&key, &record(&empty)).await.unwrap(),
+            Created::Taken
+        ));
+        assert!(matches!(
+            fixture
+                .engine
+                .replace(&key, &seen, &record(&empty))
+                .await
+                .unwrap(),
+            Replaced::Gone
+        ));
+        assert!(matches!(
+            fixture
+                .engine
+                .touch(&key, &seen, &record(&empty))
+                .await
+                .unwrap(),
+            Replaced::Gone
+        ));
+        assert_eq!(
+            fixture.engine.delete(&key, None).await.unwrap(),
+            Deleted::Gone
+        );
     }
     assert_eq!(fixture.names(), ["outside", "sessionid"]);
     assert_eq!(fs::read_to_string(outside).unwrap(), DJANGO);
@@ -207,15 +313,38 @@ async fn a_link_in_the_place_of_a_session_leads_nowhere() {
     let (red, seen) = (data("color", "red"), Revision::from(DJANGO.to_owned()));
 
     assert!(fixture.load().await.is_none());
-    assert!(matches!(fixture.engine.create(&key(), &record(&red)).await.unwrap(), Created::Taken));
-    assert!(matches!(fixture.engine.replace(&key(), &seen, &record(&red)).await.unwrap(), Replaced::Gone));
-    assert!(matches!(fixture.engine.touch(&key(), &seen, &record(&red)).await.unwrap(), Replaced::Gone));
-    assert_eq!(fixture.engine.delete(&key(), None).await.unwrap(), Deleted::Gone);
+    assert!(matches!(
+        fixture.engine.create(&key(), &record(&red)).await.unwrap(),
+        Created::Taken
+    ));
+    assert!(matches!(
+        fixture
+            .engine
+            .replace(&key(), &seen, &record(&red))
+            .await
+            .unwrap(),
+        Replaced::Gone
+    ));
+    assert!(matches!(
+        fixture
+            .engine
+            .touch(&key(), &seen, &record(&red))
+            .await
+            .unwrap(),
+        Replaced::Gone
+    ));
+    assert_eq!(
+        fixture.engine.delete(&key(), None).await.unwrap(),
+        Deleted::Gone
+    );
     fixture.engine.clear_expired(&mut |_| {}).await.unwrap();
     assert!(fixture.engine.list(None, 10).await.unwrap().is_empty());
 
     let after = fs::metadata(&target).unwrap();
-    assert_eq!((after.mtime_nsec(), after.ino()), (before.mtime_nsec(), before.ino()));
+    assert_eq!(
+        (after.mtime_nsec(), after.ino()),
+        (before.mtime_nsec(), before.ino())
+    );
     assert_eq!(fs::read_to_string(target).unwrap(), DJANGO);
 }
 
@@ -224,12 +353,18 @@ async fn a_pipe_or_a_directory_in_the_place_of_a_session_is_none_and_blocks_nobo
     let fixture = Fixture::new();
     rustix::fs::mkfifoat(rustix::fs::CWD, fixture.path(), rustix::fs::Mode::RWXU).unwrap();
     assert!(fixture.load().await.is_none());
-    assert_eq!(fixture.engine.delete(&key(), None).await.unwrap(), Deleted::Gone);
+    assert_eq!(
+        fixture.engine.delete(&key(), None).await.unwrap(),
+        Deleted::Gone
+    );
     fs::remove_file(fixture.path()).unwrap();
 
     fs::create_dir(fixture.path()).unwrap();
     assert!(fixture.load().await.is_none());
-    assert_eq!(fixture.engine.delete(&key(), None).await.unwrap(), Deleted::Gone);
+    assert_eq!(
+        fixture.engine.delete(&key(), None).await.unwrap(),
+        Deleted::Gone
+    );
     assert!(fixture.engine.list(None, 10).await.unwrap().is_empty());
 }
 
@@ -237,13 +372,26 @@ async fn a_pipe_or_a_directory_in_the_place_of_a_session_is_none_and_blocks_nobo
 async fn a_corrupt_file_is_an_empty_session_that_can_be_replaced() {
     let fixture = Fixture::new();
     let forged = DJANGO.replace("p3HA", "AAAA");
-    for text in [&b"\xff\xfe\0"[..], b"no signature", forged.as_bytes(), &DJANGO.as_bytes()[..40], b""] {
+    for text in [
+        &b"\xff\xfe\0"[..],
+        b"no signature",
+        forged.as_bytes(),
+        &DJANGO.as_bytes()[..40],
+        b"",
+    ] {
         fixture.write(text);
         let stored = fixture.load().await.unwrap();
         assert!(stored.data.is_empty());
         let new = data("color", "red");
-        let replaced = fixture.engine.replace(&key(), &stored.revision.unwrap(), &record(&new)).await.unwrap();
-        assert!(matches!(replaced, Replaced::Stored(_)), "{text:?}: {replaced:?}");
+        let replaced = fixture
+            .engine
+            .replace(&key(), &stored.revision.unwrap(), &record(&new))
+            .await
+            .unwrap();
+        assert!(
+            matches!(replaced, Replaced::Stored(_)),
+            "{text:?}: {replaced:?}"
+        );
         assert_eq!(fixture.load().await.unwrap().data, new);
     }
 }
@@ -257,9 +405,23 @@ async fn an_expired_session_is_gone_and_its_file_with_it() {
         let (red, seen) = (data("color", "red"), Revision::from(DJANGO.to_owned()));
         match way {
             0 => assert!(fixture.load().await.is_none()),
-            1 => assert!(matches!(fixture.engine.replace(&key(), &seen, &record(&red)).await.unwrap(), Replaced::Gone)),
+            1 => assert!(matches!(
+                fixture
+                    .engine
+                    .replace(&key(), &seen, &record(&red))
+                    .await
+                    .unwrap(),
+                Replaced::Gone
+            )),
             2 => {
-                assert!(matches!(fixture.engine.touch(&key(), &seen, &record(&red)).await.unwrap(), Replaced::Gone));
+                assert!(matches!(
+                    fixture
+                        .engine
+                        .touch(&key(), &seen, &record(&red))
+                        .await
+                        .unwrap(),
+                    Replaced::Gone
+                ));
             }
             _ => assert!(fixture.engine.list(None, 10).await.unwrap().is_empty()),
         }
@@ -283,8 +445,14 @@ async fn the_record_decides_where_the_session_has_no_expiry_of_its_own() {
     let fixture = Fixture::new();
     let data = data("n", 1);
     for (minutes, lives) in [(1, true), (-1, false)] {
-        let record = Record { data: &data, expires_at: Utc::now() + TimeDelta::minutes(minutes) };
-        assert!(matches!(fixture.engine.create(&key(), &record).await.unwrap(), Created::Stored(_)));
+        let record = Record {
+            data: &data,
+            expires_at: Utc::now() + TimeDelta::minutes(minutes),
+        };
+        assert!(matches!(
+            fixture.engine.create(&key(), &record).await.unwrap(),
+            Created::Stored(_)
+        ));
         assert_eq!(fixture.load().await.is_some(), lives);
         fixture.engine.delete(&key(), None).await.unwrap();
     }
@@ -307,7 +475,9 @@ async fn a_session_with_an_expiry_of_its_own_ends_as_django_reckons() {
     ];
     for (expiry, age, lives) in cases {
         let fixture = Fixture::new();
-        fixture.create(&data("_session_expiry", expiry.clone())).await;
+        fixture
+            .create(&data("_session_expiry", expiry.clone()))
+            .await;
         fixture.age(age);
         assert_eq!(fixture.load().await.is_some(), lives, "{expiry}, {age}");
         assert_eq!(fixture.names().is_empty(), !lives);
@@ -316,12 +486,21 @@ async fn a_session_with_an_expiry_of_its_own_ends_as_django_reckons() {
 
 #[test]
 fn a_file_from_the_end_of_time_is_no_accident() {
-    assert_eq!(directory::time(i64::MAX, 999_999_999), DateTime::<Utc>::MAX_UTC);
+    assert_eq!(
+        directory::time(i64::MAX, 999_999_999),
+        DateTime::<Utc>::MAX_UTC
+    );
     assert_eq!(directory::time(i64::MIN, -1), DateTime::<Utc>::MIN_UTC);
     let fixture = Fixture::new();
     let files = &fixture.engine.files;
-    for (modified, lives) in [(DateTime::<Utc>::MAX_UTC, true), (DateTime::<Utc>::MIN_UTC, false)] {
-        let content = Content { text: DJANGO.into(), modified };
+    for (modified, lives) in [
+        (DateTime::<Utc>::MAX_UTC, true),
+        (DateTime::<Utc>::MIN_UTC, false),
+    ] {
+        let content = Content {
+            text: DJANGO.into(),
+            modified,
+        };
         assert_eq!(files.has_expired(&data("color", "green"), &content), !lives);
     }
 }
@@ -336,17 +515,28 @@ fn of_sixteen_who_saw_one_revision_one_replaces_it() {
         let barrier = Barrier::new(16);
         let winners: Vec<String> = thread::scope(|scope| {
             let race = |racer: u32| {
-                let text = files.codec.encode(&data("racer", format!("{round}, {racer}"))).unwrap();
+                let text = files
+                    .codec
+                    .encode(&data("racer", format!("{round}, {racer}")))
+                    .unwrap();
                 let revision = Revision::from(seen.clone());
                 barrier.wait();
-                match files.replace(&key(), &revision, text.clone(), SystemTime::now()).unwrap() {
+                match files
+                    .replace(&key(), &revision, text.clone(), SystemTime::now())
+                    .unwrap()
+                {
                     Replaced::Stored(_) => Some(text),
                     Replaced::Conflict => None,
                     Replaced::Gone => panic!("nobody deletes"),
                 }
             };
-            let racers: Vec<_> = (0..16).map(|racer| scope.spawn(move || race(racer))).collect();
-            racers.into_iter().filter_map(|racer| racer.join().unwrap()).collect()
+            let racers: Vec<_> = (0..16)
+                .map(|racer| scope.spawn(move || race(racer)))
+                .collect();
+            racers
+                .into_iter()
+                .filter_map(|racer| racer.join().unwrap())
+                .collect()
         });
         assert_eq!(winners.len(), 1, "in round {round}");
         seen.clone_from(&winners[0]);
@@ -368,7 +558,14 @@ fn a_deletion_is_never_undone_by_a_replacement() {
                 scope.spawn(move || {
                     let text = files.codec.encode(&data("color", color)).unwrap();
                     barrier.wait();
-                    files.replace(&key(), &Revision::from(DJANGO.to_owned()), text, SystemTime::now()).unwrap()
+                    files
+                        .replace(
+                            &key(),
+                            &Revision::from(DJANGO.to_owned()),
+                            text,
+                            SystemTime::now(),
+                        )
+                        .unwrap()
                 });
             }
             barrier.wait();
@@ -386,10 +583,18 @@ fn of_those_who_create_one_session_at_once_one_does() {
     let created = thread::scope(|scope| {
         let create = || {
             barrier.wait();
-            files.directory.create(&key(), DJANGO.as_bytes(), SystemTime::now()).unwrap()
+            files
+                .directory
+                .create(&key(), DJANGO.as_bytes(), SystemTime::now())
+                .unwrap()
         };
         let creators: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
-        creators.into_iter().filter(|_| true).map(|creator| creator.join().unwrap()).filter(|created| *created).count()
+        creators
+            .into_iter()
+            .filter(|_| true)
+            .map(|creator| creator.join().unwrap())
+            .filter(|created| *created)
+            .count()
     });
     assert_eq!(created, 1);
 }
@@ -408,7 +613,10 @@ fn whoever_waits_for_a_file_gets_the_one_that_took_its_place() {
                 directory.lock(&key()).unwrap().unwrap().content.text
             });
             barrier.wait();
-            assert_eq!(locked.replace(b"new", SystemTime::now()).unwrap(), Swapped::Done);
+            assert_eq!(
+                locked.replace(b"new", SystemTime::now()).unwrap(),
+                Swapped::Done
+            );
             assert_eq!(waiting.join().unwrap(), b"new");
         });
     }
@@ -442,7 +650,10 @@ fn where_no_rename_spares_what_is_there_a_placeholder_does() {
     let (path, temporary) = (fixture.path(), fixture.directory.path().join("temporary"));
     fixture.write(DJANGO);
     fs::write(&temporary, "ours").unwrap();
-    assert_eq!(swap::rename_to_placeholder(&temporary, &path), Err(rustix::io::Errno::EXIST));
+    assert_eq!(
+        swap::rename_to_placeholder(&temporary, &path),
+        Err(rustix::io::Errno::EXIST)
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), DJANGO);
     fs::remove_file(&path).unwrap();
     swap::rename_to_placeholder(&temporary, &path).unwrap();
@@ -458,7 +669,10 @@ fn what_django_stores_while_the_file_is_locked_is_not_overwritten() {
     fixture.write("seen");
     let locked = directory.lock(&key()).unwrap().unwrap();
     replace_as_django(&fixture.path(), "Django's");
-    assert_eq!(locked.replace(b"ours", SystemTime::now()).unwrap(), Swapped::Changed);
+    assert_eq!(
+        locked.replace(b"ours", SystemTime::now()).unwrap(),
+        Swapped::Changed
+    );
     assert_eq!(fs::read_to_string(fixture.path()).unwrap(), "Django's");
 
     let locked = directory.lock(&key()).unwrap().unwrap();
@@ -478,7 +692,10 @@ fn what_django_deletes_while_the_file_is_locked_is_not_brought_back() {
     fixture.write("seen");
     let locked = directory.lock(&key()).unwrap().unwrap();
     fs::remove_file(fixture.path()).unwrap();
-    assert_eq!(locked.replace(b"ours", SystemTime::now()).unwrap(), Swapped::Gone);
+    assert_eq!(
+        locked.replace(b"ours", SystemTime::now()).unwrap(),
+        Swapped::Gone
+    );
     assert!(fixture.names().is_empty());
 
     fixture.write("seen");
@@ -499,7 +716,11 @@ fn whatever_the_moment_django_has_the_last_word_on_its_own_writes() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 barrier.wait();
-                if let Some(locked) = directory.lock(&key()).unwrap().filter(|locked| locked.content.text == b"seen") {
+                if let Some(locked) = directory
+                    .lock(&key())
+                    .unwrap()
+                    .filter(|locked| locked.content.text == b"seen")
+                {
                     locked.replace(b"ours", SystemTime::now()).unwrap();
                 }
             });
@@ -526,12 +747,19 @@ fn whoever_reads_sees_a_whole_session() {
         scope.spawn(|| {
             for text in texts.iter().cycle().take(200) {
                 let locked = directory.lock(&key()).unwrap().unwrap();
-                assert_eq!(locked.replace(text.as_bytes(), SystemTime::now()).unwrap(), Swapped::Done);
+                assert_eq!(
+                    locked.replace(text.as_bytes(), SystemTime::now()).unwrap(),
+                    Swapped::Done
+                );
             }
         });
         for _ in 0..200 {
             let text = directory.read(&key()).unwrap().unwrap().text;
-            assert!(texts.iter().any(|whole| whole.as_bytes() == text), "{} bytes", text.len());
+            assert!(
+                texts.iter().any(|whole| whole.as_bytes() == text),
+                "{} bytes",
+                text.len()
+            );
         }
     });
 }
@@ -543,19 +771,32 @@ async fn a_clean_up_removes_what_has_expired_and_nothing_else() {
     let write = |name: &str, modified: DateTime<Utc>| {
         let path = fixture.directory.path().join(name);
         fs::write(&path, DJANGO).unwrap();
-        File::open(path).unwrap().set_modified(modified.into()).unwrap();
+        File::open(path)
+            .unwrap()
+            .set_modified(modified.into())
+            .unwrap();
     };
     for number in 0..BATCH + 10 {
         write(&format!("sessionidexpired{number}"), old);
     }
     write("sessionidalive00", Utc::now());
     // Others' files, Django's temporary ones, and those that are being written right now.
-    let foreign = ["other00000000", "sessionid", "sessionidshort", "sessionidalive00_out_abcd1234", ".quintette-0"];
+    let foreign = [
+        "other00000000",
+        "sessionid",
+        "sessionidshort",
+        "sessionidalive00_out_abcd1234",
+        ".quintette-0",
+    ];
     for name in foreign {
         write(name, old);
     }
     let mut reports = Vec::new();
-    let cleared = fixture.engine.clear_expired(&mut |cleared| reports.push(cleared.removed)).await.unwrap();
+    let cleared = fixture
+        .engine
+        .clear_expired(&mut |cleared| reports.push(cleared.removed))
+        .await
+        .unwrap();
     assert_eq!(cleared.removed, u64::try_from(BATCH).unwrap() + 10);
     assert_eq!(reports.len(), 3);
     assert_eq!(reports.last(), Some(&cleared.removed));
@@ -580,19 +821,39 @@ fn a_session_that_was_saved_while_it_was_found_expired_stays() {
 #[tokio::test]
 async fn a_list_goes_by_keys_page_by_page() {
     let fixture = Fixture::new();
-    for (name, age) in [("cccccccc", 0), ("aaaaaaaa", 0), ("bbbbbbbb", 3), ("dddddddd", 0)] {
+    for (name, age) in [
+        ("cccccccc", 0),
+        ("aaaaaaaa", 0),
+        ("bbbbbbbb", 3),
+        ("dddddddd", 0),
+    ] {
         let path = fixture.directory.path().join(format!("sessionid{name}"));
         fs::write(&path, DJANGO).unwrap();
-        File::open(path).unwrap().set_modified((Utc::now() - TimeDelta::weeks(age)).into()).unwrap();
+        File::open(path)
+            .unwrap()
+            .set_modified((Utc::now() - TimeDelta::weeks(age)).into())
+            .unwrap();
     }
     let first = fixture.engine.list(None, 2).await.unwrap();
     let keys: Vec<_> = first.iter().map(|listed| listed.key.as_str()).collect();
     assert_eq!(keys, ["aaaaaaaa", "cccccccc"]);
-    assert_eq!((first[0].size, &first[0].data), (DJANGO.len(), &data("color", "green")));
+    assert_eq!(
+        (first[0].size, &first[0].data),
+        (DJANGO.len(), &data("color", "green"))
+    );
     assert!(first[0].expires_at > Utc::now() + TimeDelta::days(13));
 
-    let rest = fixture.engine.list(Some(&first[1].key), usize::MAX).await.unwrap();
-    assert_eq!(rest.iter().map(|listed| listed.key.as_str()).collect::<Vec<_>>(), ["dddddddd"]);
+    let rest = fixture
+        .engine
+        .list(Some(&first[1].key), usize::MAX)
+        .await
+        .unwrap();
+    assert_eq!(
+        rest.iter()
+            .map(|listed| listed.key.as_str())
+            .collect::<Vec<_>>(),
+        ["dddddddd"]
+    );
     assert!(fixture.engine.list(None, 0).await.unwrap().is_empty());
 }
 
@@ -606,7 +867,10 @@ async fn a_directory_that_is_gone_is_an_error_and_no_unknown_session() {
     let errors = [
         engine.load(&key()).await.map(drop),
         engine.create(&key(), &record(&empty)).await.map(drop),
-        engine.replace(&key(), &seen, &record(&empty)).await.map(drop),
+        engine
+            .replace(&key(), &seen, &record(&empty))
+            .await
+            .map(drop),
         engine.touch(&key(), &seen, &record(&empty)).await.map(drop),
         engine.delete(&key(), None).await.map(drop),
         engine.clear_expired(&mut |_| {}).await.map(drop),
@@ -616,7 +880,10 @@ async fn a_directory_that_is_gone_is_an_error_and_no_unknown_session() {
         let error = error.unwrap_err();
         assert_eq!(error.kind(), SessionErrorKind::Unavailable);
         let message = error.to_string();
-        assert!(message.contains(&path) && !message.contains(KEY), "{message}");
+        assert!(
+            message.contains(&path) && !message.contains(KEY),
+            "{message}"
+        );
     }
 }
 
@@ -625,23 +892,35 @@ fn a_directory_that_cannot_be_used_is_found_at_start_up() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
-    for path in [file.join("below"), file, directory.path().join("missing"), "/proc".into()] {
+    for path in [
+        file.join("below"),
+        file,
+        directory.path().join("missing"),
+        "/proc".into(),
+    ] {
         let mut settings = Settings::new("a secret of no one");
         settings.session_file_path = Some(path.clone());
         let error = FileEngine::new(&settings).unwrap_err();
         assert_eq!(error.kind(), SessionErrorKind::Misconfigured);
         let message = error.to_string();
-        assert!(message.contains("SESSION_FILE_PATH") && message.contains(&*path.to_string_lossy()), "{message}");
+        assert!(
+            message.contains("SESSION_FILE_PATH") && message.contains(&*path.to_string_lossy()),
+            "{message}"
+        );
     }
 }
 
 #[test]
 fn temporary_files_are_nobodys_sessions_whatever_the_cookie_is_called() {
     for name in ["sessionid", ".", ".quintette-", "~", "~quintette-", "q"] {
-        let fixture = Fixture::with(|settings| settings.session_cookie_name = name.parse().unwrap());
+        let fixture =
+            Fixture::with(|settings| settings.session_cookie_name = name.parse().unwrap());
         let locked = {
             let files = &fixture.engine.files;
-            files.directory.create(&key(), b"text", SystemTime::now()).unwrap();
+            files
+                .directory
+                .create(&key(), b"text", SystemTime::now())
+                .unwrap();
             files.directory.lock(&key()).unwrap().unwrap()
         };
         assert_eq!(fixture.names(), [format!("{name}{KEY}")]);
@@ -655,5 +934,8 @@ fn temporary_files_are_nobodys_sessions_whatever_the_cookie_is_called() {
 fn debug_keeps_the_secret() {
     let fixture = Fixture::new();
     let shown = format!("{:?}", fixture.engine);
-    assert!(!shown.contains("secret") && shown.contains("directory"), "{shown}");
+    assert!(
+        !shown.contains("secret") && shown.contains("directory"),
+        "{shown}"
+    );
 }

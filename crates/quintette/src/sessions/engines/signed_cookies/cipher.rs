@@ -49,7 +49,8 @@ pub(super) enum CipherError {
 
 impl Cipher {
     pub(super) fn new(keys: &Keys, cookie_name: &str) -> Self {
-        let derive = |secret| XChaCha20Poly1305::new(&salted_hmac(KEY_SALT, "encryption", secret).into());
+        let derive =
+            |secret| XChaCha20Poly1305::new(&salted_hmac(KEY_SALT, "encryption", secret).into());
         Self {
             current: derive(keys.secret()),
             fallbacks: keys.fallbacks().iter().map(derive).collect(),
@@ -61,21 +62,37 @@ impl Cipher {
         self.encrypt_at(payload, Utc::now())
     }
 
-    pub(super) fn encrypt_at(&self, payload: &[u8], time: DateTime<Utc>) -> Result<String, SessionError> {
+    pub(super) fn encrypt_at(
+        &self,
+        payload: &[u8],
+        time: DateTime<Utc>,
+    ) -> Result<String, SessionError> {
         let mut nonce = [0; NONCE];
-        getrandom::fill(&mut nonce).map_err(|error| SessionError::unavailable("the system's randomness", error))?;
+        getrandom::fill(&mut nonce)
+            .map_err(|error| SessionError::unavailable("the system's randomness", error))?;
 
         let deflated = deflate(payload).filter(|deflated| deflated.len() < payload.len());
-        let (form, body) = deflated.as_deref().map_or((PLAIN, payload), |deflated| (DEFLATED, deflated));
+        let (form, body) = deflated
+            .as_deref()
+            .map_or((PLAIN, payload), |deflated| (DEFLATED, deflated));
         let mut opened = Vec::with_capacity(SECONDS + 1 + body.len());
         opened.extend(time.timestamp().to_be_bytes());
         opened.push(form);
         opened.extend(body);
 
-        let message = Payload { msg: &opened, aad: &self.associated };
-        let sealed = self.current.encrypt(&XNonce::from(nonce), message).map_err(|_| {
-            SessionError::new(SessionErrorKind::TooLarge, "The session is larger than what can be encrypted")
-        })?;
+        let message = Payload {
+            msg: &opened,
+            aad: &self.associated,
+        };
+        let sealed = self
+            .current
+            .encrypt(&XNonce::from(nonce), message)
+            .map_err(|_| {
+                SessionError::new(
+                    SessionErrorKind::TooLarge,
+                    "The session is larger than what can be encrypted",
+                )
+            })?;
         let mut text = PREFIX.to_owned();
         BASE64_URL_SAFE_NO_PAD.encode_string([&nonce[..], &sealed].concat(), &mut text);
         Ok(text)
@@ -84,16 +101,33 @@ impl Cipher {
     /// The payload, where it was encrypted no longer than `max_age` ago.
     pub(super) fn decrypt(&self, text: &str, max_age: TimeDelta) -> Result<Vec<u8>, CipherError> {
         let encoded = text.strip_prefix(PREFIX).ok_or(CipherError::Foreign)?;
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(encoded).map_err(|_| CipherError::Forged)?;
-        let (nonce, sealed) = bytes.split_first_chunk::<NONCE>().ok_or(CipherError::Forged)?;
+        let bytes = BASE64_URL_SAFE_NO_PAD
+            .decode(encoded)
+            .map_err(|_| CipherError::Forged)?;
+        let (nonce, sealed) = bytes
+            .split_first_chunk::<NONCE>()
+            .ok_or(CipherError::Forged)?;
         let nonce = XNonce::from(*nonce);
         let opened = iter::once(&self.current)
             .chain(&self.fallbacks)
-            .find_map(|cipher| cipher.decrypt(&nonce, Payload { msg: sealed, aad: &self.associated }).ok())
+            .find_map(|cipher| {
+                cipher
+                    .decrypt(
+                        &nonce,
+                        Payload {
+                            msg: sealed,
+                            aad: &self.associated,
+                        },
+                    )
+                    .ok()
+            })
             .ok_or(CipherError::Forged)?;
 
-        let (seconds, rest) = opened.split_first_chunk::<SECONDS>().ok_or(CipherError::Forged)?;
-        let time = DateTime::from_timestamp(i64::from_be_bytes(*seconds), 0).ok_or(CipherError::Forged)?;
+        let (seconds, rest) = opened
+            .split_first_chunk::<SECONDS>()
+            .ok_or(CipherError::Forged)?;
+        let time =
+            DateTime::from_timestamp(i64::from_be_bytes(*seconds), 0).ok_or(CipherError::Forged)?;
         // A time in the future passes, as with signed cookies: the clock of the machine that wrote may be ahead.
         if Utc::now() - time > max_age {
             return Err(CipherError::Expired);

@@ -25,8 +25,14 @@ fn key(text: &str) -> SessionKey {
 }
 
 async fn cookie(settings: &Settings, data: &SessionData) -> String {
-    let record = Record { data, expires_at: Utc::now() };
-    let created = SignedCookiesEngine::new(settings).create(&key("00000000"), &record).await.unwrap();
+    let record = Record {
+        data,
+        expires_at: Utc::now(),
+    };
+    let created = SignedCookiesEngine::new(settings)
+        .create(&key("00000000"), &record)
+        .await
+        .unwrap();
     let Created::Stored(Receipt { key: Some(key), .. }) = created else {
         panic!("{created:?}");
     };
@@ -34,7 +40,11 @@ async fn cookie(settings: &Settings, data: &SessionData) -> String {
 }
 
 async fn read(settings: &Settings, cookie: &str) -> Stored {
-    SignedCookiesEngine::new(settings).load(&key(cookie)).await.unwrap().unwrap()
+    SignedCookiesEngine::new(settings)
+        .load(&key(cookie))
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn is_rejected(settings: &Settings, cookie: &str) -> bool {
@@ -82,20 +92,38 @@ async fn every_save_gives_the_cookie_another_text() {
     let old = key(&cookie(&settings, &data("color", "green")).await);
     let revision = engine.load(&old).await.unwrap().unwrap().revision.unwrap();
     let newer = data("color", "red");
-    let record = Record { data: &newer, expires_at: Utc::now() };
+    let record = Record {
+        data: &newer,
+        expires_at: Utc::now(),
+    };
 
     let replaced = engine.replace(&old, &revision, &record).await.unwrap();
-    let Replaced::Stored(Receipt { key: Some(new), revision: Some(_) }) = replaced else {
+    let Replaced::Stored(Receipt {
+        key: Some(new),
+        revision: Some(_),
+    }) = replaced
+    else {
         panic!("{replaced:?}");
     };
     assert_eq!(engine.load(&new).await.unwrap().unwrap().data, newer);
     // The old one is good still: a cookie cannot be taken back.
-    assert_eq!(engine.load(&old).await.unwrap().unwrap().data, data("color", "green"));
+    assert_eq!(
+        engine.load(&old).await.unwrap().unwrap().data,
+        data("color", "green")
+    );
 
     let Replaced::Stored(touched) = engine.touch(&new, &revision, &record).await.unwrap() else {
         panic!("a touch never conflicts");
     };
-    assert_eq!(engine.load(&touched.key.unwrap()).await.unwrap().unwrap().data, newer);
+    assert_eq!(
+        engine
+            .load(&touched.key.unwrap())
+            .await
+            .unwrap()
+            .unwrap()
+            .data,
+        newer
+    );
 }
 
 #[tokio::test]
@@ -103,14 +131,25 @@ async fn a_damaged_cookie_is_an_empty_session_that_is_written_anew() {
     for settings in [settings(), encrypted()] {
         let cookie = cookie(&settings, &data("color", &"green".repeat(20))).await;
         for damaged in damaged(&cookie) {
-            assert!(is_rejected(&settings, &damaged).await, "{damaged} was taken for {cookie}");
+            assert!(
+                is_rejected(&settings, &damaged).await,
+                "{damaged} was taken for {cookie}"
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn what_never_was_a_cookie_of_ours_is_rejected() {
-    let hostile = ["........", "::::::::", "e1.e1.e1.", "e1.AAAAAAAA", "e1.éééééééé", "\0\0\0\0\0\0\0\0", "%00%00%00"];
+    let hostile = [
+        "........",
+        "::::::::",
+        "e1.e1.e1.",
+        "e1.AAAAAAAA",
+        "e1.éééééééé",
+        "\0\0\0\0\0\0\0\0",
+        "%00%00%00",
+    ];
     for settings in [settings(), encrypted()] {
         for text in hostile {
             assert!(is_rejected(&settings, text).await, "{text}");
@@ -123,7 +162,13 @@ async fn what_never_was_a_cookie_of_ours_is_rejected() {
 async fn signed_text_of_another_purpose_is_rejected() {
     let settings = settings();
     let json = serde_json::json!({"color": "green"});
-    let other = dumps(&settings.secret_key, "django.contrib.sessions.SessionStore", &json, true).unwrap();
+    let other = dumps(
+        &settings.secret_key,
+        "django.contrib.sessions.SessionStore",
+        &json,
+        true,
+    )
+    .unwrap();
     assert!(is_rejected(&settings, &other).await);
     let right = dumps(&settings.secret_key, SALT, &json, true).unwrap();
     assert!(!is_rejected(&settings, &right).await);
@@ -132,7 +177,11 @@ async fn signed_text_of_another_purpose_is_rejected() {
 #[tokio::test]
 async fn what_is_signed_and_no_object_is_rejected() {
     let settings = settings();
-    for json in [serde_json::json!([1]), serde_json::json!("text"), serde_json::json!(null)] {
+    for json in [
+        serde_json::json!([1]),
+        serde_json::json!("text"),
+        serde_json::json!(null),
+    ] {
         let signed = dumps(&settings.secret_key, SALT, &json, true).unwrap();
         assert!(is_rejected(&settings, &signed).await, "{json}");
     }
@@ -179,8 +228,12 @@ async fn an_encrypted_cookie_shows_nothing_and_is_never_the_same() {
     let data = data("color", "green");
     let one = cookie(&settings, &data).await;
     assert_ne!(one, cookie(&settings, &data).await);
-    assert!(one.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)));
-    let bytes = base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, &one[3..]).unwrap();
+    assert!(
+        one.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    );
+    let bytes =
+        base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, &one[3..]).unwrap();
     assert!(!bytes.windows(5).any(|window| window == b"green"));
 }
 
@@ -201,13 +254,23 @@ async fn a_session_that_no_browser_would_keep_is_an_error() {
         for (size, fits) in [(4_096, true), (4_097, false)] {
             // Name, equals sign and value.
             settings.session_cookie_name = "n".repeat(size - 1 - length).parse().unwrap();
-            let record = Record { data: &data, expires_at: Utc::now() };
-            let created = SignedCookiesEngine::new(&settings).create(&key("00000000"), &record).await;
+            let record = Record {
+                data: &data,
+                expires_at: Utc::now(),
+            };
+            let created = SignedCookiesEngine::new(&settings)
+                .create(&key("00000000"), &record)
+                .await;
             assert_eq!(created.is_ok(), fits);
             if let Err(error) = created {
                 assert_eq!(error.kind(), SessionErrorKind::TooLarge);
                 let message = error.to_string();
-                assert!(["4097", "4096", "SESSION_ENGINE"].iter().all(|part| message.contains(part)), "{message}");
+                assert!(
+                    ["4097", "4096", "SESSION_ENGINE"]
+                        .iter()
+                        .all(|part| message.contains(part)),
+                    "{message}"
+                );
             }
         }
     }
@@ -235,8 +298,14 @@ async fn a_cookie_larger_than_browsers_keep_is_read_up_to_an_end() {
 #[tokio::test]
 async fn there_is_nothing_to_delete_to_clear_or_to_list() {
     let engine = SignedCookiesEngine::new(&settings());
-    assert_eq!(engine.delete(&key("00000000"), None).await.unwrap(), Deleted::Deleted);
-    assert_eq!(engine.clear_expired(&mut |_| {}).await.unwrap(), Cleared::default());
+    assert_eq!(
+        engine.delete(&key("00000000"), None).await.unwrap(),
+        Deleted::Deleted
+    );
+    assert_eq!(
+        engine.clear_expired(&mut |_| {}).await.unwrap(),
+        Cleared::default()
+    );
     let error = engine.list(None, 10).await.unwrap_err();
     assert_eq!(error.kind(), SessionErrorKind::Unsupported);
     assert!(error.to_string().contains("signed_cookies"));
