@@ -24,7 +24,7 @@ struct Visit {
 enum Foreign {
     Opaque(Label),
     Key(Id),
-    Recursive(Id),
+    Recursive,
     TooDeep(Id),
 }
 
@@ -51,6 +51,7 @@ impl<'n, 'a> Expansion<'n, 'a> {
             self.open[visit.container] = false;
         }
         Ok(match foreign? {
+            Some(Foreign::Recursive) => return Err(PickleError::Recursive),
             Some(foreign) => Decoded::Foreign(self.describe(&foreign)),
             None => Decoded::Json(RawJson::from_valid(&self.text)),
         })
@@ -89,7 +90,7 @@ impl<'n, 'a> Expansion<'n, 'a> {
             }
         };
         if self.open[value] {
-            return Err(Foreign::Recursive(value));
+            return Err(Foreign::Recursive);
         }
         // One level is the dict around all values.
         if self.path.len() + 1 >= MAX_DEPTH {
@@ -196,7 +197,7 @@ impl<'n, 'a> Expansion<'n, 'a> {
             Foreign::Key(key) => {
                 format!("a dict with a key of type {}", self.type_name(*key)).into()
             }
-            Foreign::Recursive(value) => format!("a recursive {}", self.type_name(*value)).into(),
+            Foreign::Recursive => "recursive".into(),
             Foreign::TooDeep(value) => {
                 format!("a {} nested too deep", self.type_name(*value)).into()
             }

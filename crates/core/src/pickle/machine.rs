@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::code::runs_code;
 use super::reader::Reader;
 use super::{PickleError, Result, opcode, string};
 
@@ -244,20 +245,14 @@ impl<'a> Machine<'a> {
     fn step_object(&mut self, opcode: u8) -> Result {
         match opcode {
             opcode::GLOBAL => {
-                let label = self.global_lines()?;
+                let [module, name] = self.global_lines()?;
+                let label = self.global(module, name)?;
                 self.push(Node::Opaque(label));
             }
             opcode::STACK_GLOBAL => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                if !matches!(
-                    (&self.nodes[module], &self.nodes[name]),
-                    (Node::Str(_), Node::Str(_))
-                ) {
-                    return Err(self
-                        .input
-                        .malformed("a global that is not named by strings"));
-                }
-                self.push(Node::Opaque(Label::Global(module, name)));
+                let label = self.global(module, name)?;
+                self.push(Node::Opaque(label));
             }
             opcode::REDUCE | opcode::NEWOBJ => {
                 let (arguments, callable) = (self.pop()?, self.pop()?);
@@ -275,7 +270,8 @@ impl<'a> Machine<'a> {
                 self.call(class, class)?;
             }
             opcode::INST => {
-                let label = self.global_lines()?;
+                let [module, name] = self.global_lines()?;
+                let label = self.global(module, name)?;
                 self.pop_mark()?;
                 self.push(Node::Opaque(label));
             }
@@ -446,7 +442,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn global_lines(&mut self) -> Result<Label> {
+    fn global_lines(&mut self) -> Result<[Id; 2]> {
         let mut ids = [0; 2];
         for id in &mut ids {
             let line = self.input.line()?;
@@ -454,7 +450,21 @@ impl<'a> Machine<'a> {
             *id = self.nodes.len();
             self.nodes.push(name);
         }
-        let [module, name] = ids;
+        Ok(ids)
+    }
+
+    fn global(&mut self, module: Id, name: Id) -> Result<Label> {
+        let (Node::Str(module_name), Node::Str(function)) =
+            (&self.nodes[module], &self.nodes[name])
+        else {
+            return Err(self
+                .input
+                .malformed("a global that is not named by strings"));
+        };
+        if runs_code(module_name, function) {
+            let name = function.get(..100).unwrap_or(function);
+            return Err(PickleError::Code(format!("{module_name}.{name}").into()));
+        }
         Ok(Label::Global(module, name))
     }
 }

@@ -10,6 +10,7 @@
 //!
 //! Source: `Lib/pickletools.py` and `Modules/_pickle.c` of Python 3.11; protocols 0 to 5.
 
+mod code;
 mod expand;
 mod integer;
 mod machine;
@@ -67,6 +68,12 @@ pub enum PickleError {
     /// It holds something, but no dict.
     #[error("the pickle holds no dict, but: {0}")]
     NotADict(Box<str>),
+    /// It would run code when Python loads it: an attack, and no session.
+    #[error("the pickle would call {0}")]
+    Code(Box<str>),
+    /// A list or a dict in it holds itself.
+    #[error("the pickle holds a value that holds itself")]
+    Recursive,
     /// It expands to more than [`MAX_EXPANDED`] bytes of JSON.
     #[error("the pickle expands to more than {MAX_EXPANDED} bytes")]
     TooLarge,

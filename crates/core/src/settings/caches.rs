@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::TimeDelta;
 use serde_json::{Map, Value};
 
-use super::database_url::{SecretUrl, file_path};
+use super::database_url::{SecretUrl, file_path, unknown_scheme};
 use super::error::{Problem, SettingsError};
 use super::{names, value};
 
@@ -148,7 +148,7 @@ impl CacheSettings {
                 let path = file_path(rest)?;
                 (CacheBackend::FileBased, path.to_string_lossy().into_owned())
             }
-            _ => return Err(URL_ADVICE.to_owned()),
+            _ => return Err(unknown_scheme(scheme, URL_ADVICE)),
         };
         let mut cache = Self::new(backend);
         cache.location = split_location(backend, &location);

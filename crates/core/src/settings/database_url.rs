@@ -64,8 +64,18 @@ impl DatabaseUrl {
             "sqlite" | "sqlite3" => sqlite(rest).map(Self::Sqlite),
             "postgres" | "postgresql" => server(text, rest).map(Self::Postgres),
             "mysql" | "mariadb" => server(text, rest).map(Self::Mysql),
-            _ => Err(ADVICE.to_owned()),
+            _ => Err(unknown_scheme(scheme, ADVICE)),
         }
+    }
+}
+
+/// Names the scheme, unless it might be a password that somebody forgot to put a scheme before.
+pub(super) fn unknown_scheme(scheme: &str, advice: &str) -> String {
+    let letters = |char: char| char.is_ascii_alphabetic() || matches!(char, '+' | '-' | '.');
+    if !scheme.is_empty() && scheme.chars().all(letters) {
+        format!("nothing here speaks {scheme:?}; {advice}")
+    } else {
+        advice.to_owned()
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn translate(place: &str, error: sqlx::Error) -> SessionError {
 
 pub(super) fn missing_table(place: &str) -> SessionError {
     SessionError::new(
-        SessionErrorKind::Misconfigured,
+        SessionErrorKind::Unavailable,
         format!(
             "the database {place} has no table django_session: run `quintette migrate` (or Django's \
              `manage.py migrate`) with the same DATABASE_URL"

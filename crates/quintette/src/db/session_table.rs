@@ -24,7 +24,7 @@ pub(crate) trait SessionTable: std::fmt::Debug + Send + Sync {
     async fn update(
         &self,
         key: &SessionKey,
-        seen: &str,
+        seen: &[u8],
         data: &str,
         expires_at: DateTime<Utc>,
         now: DateTime<Utc>,
@@ -34,13 +34,13 @@ pub(crate) trait SessionTable: std::fmt::Debug + Send + Sync {
     async fn touch(
         &self,
         key: &SessionKey,
-        seen: &str,
+        seen: &[u8],
         expires_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<bool, SessionError>;
 
     /// Deletes the row, or only the row whose `session_data` is `seen`; `false` where there is none.
-    async fn delete(&self, key: &SessionKey, seen: Option<&str>) -> Result<bool, SessionError>;
+    async fn delete(&self, key: &SessionKey, seen: Option<&[u8]>) -> Result<bool, SessionError>;
 
     /// How many rows have expired.
     async fn count_expired(&self, now: DateTime<Utc>) -> Result<u64, SessionError>;
@@ -60,8 +60,8 @@ pub(crate) trait SessionTable: std::fmt::Debug + Send + Sync {
 /// A row of `django_session`.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionRow {
-    /// The signed text.
-    pub(crate) data: String,
+    /// The signed text, or whatever stands in its place.
+    pub(crate) data: Vec<u8>,
     /// `expire_date`.
     pub(crate) expires_at: DateTime<Utc>,
 }

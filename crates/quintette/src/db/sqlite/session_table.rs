@@ -24,13 +24,18 @@ impl SqliteSessionTable {
     }
 
     fn row(&self, row: &SqliteRow) -> Result<SessionRow, sqlx::Error> {
-        // Unchecked, since Django's `datetime` columns hold text, and a column may hold anything in SQLite.
-        let expires: String = row.try_get_unchecked("expire_date")?;
-        let expires =
-            NaiveDateTime::parse_from_str(&expires, "%Y-%m-%d %H:%M:%S%.f").unwrap_or_default();
+        // A column may hold anything in SQLite, and Django's `datetime` columns hold text.
+        let expires: Vec<u8> = row.try_get_unchecked("expire_date")?;
+        let expires = NaiveDateTime::parse_from_str(
+            &String::from_utf8_lossy(&expires),
+            "%Y-%m-%d %H:%M:%S%.f",
+        );
         Ok(SessionRow {
             data: row.try_get_unchecked("session_data")?,
-            expires_at: self.database.time_zone.from_naive(expires),
+            expires_at: self
+                .database
+                .time_zone
+                .from_naive(expires.unwrap_or_default()),
         })
     }
 
@@ -84,14 +89,14 @@ impl SessionTable for SqliteSessionTable {
     async fn update(
         &self,
         key: &SessionKey,
-        seen: &str,
+        seen: &[u8],
         data: &str,
         expires_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<bool, SessionError> {
         let result = sqlx::query(
             "UPDATE django_session SET session_data = ?, expire_date = ? \
-             WHERE session_key = ? AND session_data = ? AND expire_date > ?",
+             WHERE session_key = ? AND CAST(session_data AS BLOB) = ? AND expire_date > ?",
         )
         .bind(data)
         .bind(self.text(expires_at))
@@ -106,13 +111,13 @@ impl SessionTable for SqliteSessionTable {
     async fn touch(
         &self,
         key: &SessionKey,
-        seen: &str,
+        seen: &[u8],
         expires_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<bool, SessionError> {
         let result = sqlx::query(
             "UPDATE django_session SET expire_date = ? \
-             WHERE session_key = ? AND session_data = ? AND expire_date > ?",
+             WHERE session_key = ? AND CAST(session_data AS BLOB) = ? AND expire_date > ?",
         )
         .bind(self.text(expires_at))
         .bind(key.as_str())
@@ -123,9 +128,9 @@ impl SessionTable for SqliteSessionTable {
         self.one(result)
     }
 
-    async fn delete(&self, key: &SessionKey, seen: Option<&str>) -> Result<bool, SessionError> {
+    async fn delete(&self, key: &SessionKey, seen: Option<&[u8]>) -> Result<bool, SessionError> {
         let result = sqlx::query(
-            "DELETE FROM django_session WHERE session_key = ? AND (? IS NULL OR session_data = ?)",
+            "DELETE FROM django_session WHERE session_key = ? AND (? IS NULL OR CAST(session_data AS BLOB) = ?)",
         )
         .bind(key.as_str())
         .bind(seen)

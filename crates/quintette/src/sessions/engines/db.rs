@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use quintette_core::session::{
-    Cleared, Codec, Created, Deleted, Listed, Receipt, Record, Replaced, Revision, SessionEngine,
-    SessionError, SessionKey, Stored,
+    Cleared, Codec, Created, Deleted, Listed, Receipt, Record, Replaced, Revision, SessionData,
+    SessionEngine, SessionError, SessionKey, Stored,
 };
 use quintette_core::settings::Settings;
 
@@ -70,7 +70,7 @@ impl SessionEngine for DbEngine {
         let now = Utc::now();
         if self
             .table
-            .update(key, seen.as_str(), &data, record.expires_at, now)
+            .update(key, seen.as_bytes(), &data, record.expires_at, now)
             .await?
         {
             return Ok(Replaced::Stored(Receipt::revision(data)));
@@ -86,7 +86,7 @@ impl SessionEngine for DbEngine {
     ) -> Result<Replaced, SessionError> {
         if self
             .table
-            .touch(key, seen.as_str(), record.expires_at, Utc::now())
+            .touch(key, seen.as_bytes(), record.expires_at, Utc::now())
             .await?
         {
             return Ok(Replaced::Stored(Receipt::revision(seen.clone())));
@@ -99,7 +99,7 @@ impl SessionEngine for DbEngine {
         key: &SessionKey,
         seen: Option<&Revision>,
     ) -> Result<Deleted, SessionError> {
-        if self.table.delete(key, seen.map(Revision::as_str)).await? {
+        if self.table.delete(key, seen.map(Revision::as_bytes)).await? {
             return Ok(Deleted::Deleted);
         }
         let still_there = seen.is_some() && self.table.select(key, Utc::now()).await?.is_some();
@@ -138,7 +138,7 @@ impl SessionEngine for DbEngine {
         let rows = self.table.page(after, limit, Utc::now()).await?;
         let listed = rows.into_iter().map(|(key, row)| Listed {
             key,
-            data: self.codec.decode(&row.data),
+            data: self.decode(&row.data),
             expires_at: row.expires_at,
             size: row.data.len(),
         });
@@ -147,6 +147,12 @@ impl SessionEngine for DbEngine {
 }
 
 impl DbEngine {
+    /// Bytes that are no text are as corrupt as any other text.
+    fn decode(&self, data: &[u8]) -> SessionData {
+        self.codec
+            .decode(std::str::from_utf8(data).unwrap_or_default())
+    }
+
     /// The session, and when it expires.
     pub(super) async fn load_row(
         &self,
@@ -154,7 +160,7 @@ impl DbEngine {
     ) -> Result<Option<(Stored, DateTime<Utc>)>, SessionError> {
         let row = self.table.select(key, Utc::now()).await?;
         Ok(row.map(|row| {
-            let data = self.codec.decode(&row.data);
+            let data = self.decode(&row.data);
             (Stored::new(data, Revision::from(row.data)), row.expires_at)
         }))
     }
