@@ -25,6 +25,12 @@ DIVERGENCES = [
         lambda sequence, settings: settings.get("SESSION_SAVE_EVERY_REQUEST") and sequence.unread,
     ),
     Divergence(
+        "A save under an unknown key is refused with `Vary: Cookie`, whatever the engine. Django's cache engine finds out "
+        "without loading the session, which then does not count as accessed.",
+        ("cache",),
+        lambda sequence, settings: sequence.unread and {"op": "save"} in sequence.steps[0].operations,
+    ),
+    Divergence(
         "An expired session never creates a session. Django's file engine stores an empty one under a new key whenever "
         "it meets an expired file, even in a request that only reads.",
         ("file",),

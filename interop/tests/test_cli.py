@@ -152,17 +152,17 @@ class TestSessions:
             visitors[-1].ops(server, put("marker", f"value-{number}"), put("number", 2**70))
         listed = quintette("sessions", "list", settings=store.settings).stdout
         for number, visitor in enumerate(visitors):
-            assert visitor.value in listed
+            # A whole key is as good as the visitor's cookie; its beginning tells sessions apart.
+            assert visitor.value[:8] in listed
             shown = quintette("sessions", "show", visitor.value, settings=store.settings).stdout
             assert "marker" in shown
             assert f"value-{number}" in shown
             assert str(2**70) in shown
 
-    def test_an_unknown_key_is_an_error_that_names_it(self, new_store, quintette):
-        key = "doesnotexist"
-        done = quintette("sessions", "show", key, settings=new_store("db").settings, check=False)
+    def test_an_unknown_key_is_an_error(self, new_store, quintette):
+        done = quintette("sessions", "show", "doesnotexist", settings=new_store("db").settings, check=False)
         assert done.returncode != 0
-        assert key in done.stdout + done.stderr
+        assert "session" in done.stderr
 
 
 class TestErrors:

@@ -60,3 +60,11 @@ def test_a_session_too_large_for_a_cookie_is_an_error_and_not_a_cookie_that_brow
     assert answer.status == 500
     assert answer.set_cookies == []
     assert visitor.ops(server, ITEMS).values == [[["a", 1]]]
+
+
+@pytest.mark.beyond_django
+def test_a_save_under_an_unknown_key_varies_on_the_cookie(shared_store, probe):
+    answer = Visitor(UNKNOWN).ops(probe(**shared_store("cache").settings), op("save"))
+    assert answer.status == 400
+    assert answer.set_cookies == []
+    assert answer.headers["Vary"] == "Cookie"

@@ -227,7 +227,7 @@ def pickles():
     return {
         "at the top": lambda path: Run(path),
         "as a value": lambda path: {"a": 1, "evil": Run(path)},
-        "nested": lambda path: {"a": [{"b": (Run(path),)}]},
+        "nested": lambda path: {"a": 1, "evil": [{"b": (Run(path),)}]},
     }
 
 
@@ -247,6 +247,9 @@ def test_a_pickle_is_never_executed(engine, protocol, serializer, shared_store, 
             visitor = Visitor(f"pickle{protocol}{number}{len(serializer)}evil")
             store.put(visitor.value, text)
         assert visitor.ops(server, get("a"), op("has", key="evil")).status < 500
+        # The value itself cannot be told in JSON: asking for it may be an error that says so.
+        visitor.ops(server, get("evil"))
+        visitor.ops(server, put("a", 2))
         assert not witness.exists()
 
 
@@ -266,4 +269,5 @@ def test_broken_pickles_are_no_failure(engine, shared_store, probe):
         if engine != "signed_cookies":
             visitor = Visitor(f"brokenpickle{number}")
             store.put(visitor.value, text)
-        assert visitor.ops(server, get("a"), op("keys")).status < 500, payload
+        # Only what a mutation made of "a" may be a value that JSON cannot tell.
+        assert visitor.ops(server, get("other"), op("keys")).status < 500, payload

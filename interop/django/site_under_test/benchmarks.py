@@ -44,7 +44,7 @@ def write(request):
 
 def new(request):
     request.session["n"] = 1
-    return plain(1)
+    return plain("ok")
 
 
 urlpatterns = [
