@@ -60,5 +60,5 @@ pub(crate) async fn incr(session: Session) -> Result<String, SessionError> {
 
 pub(crate) async fn new(session: Session) -> Result<&'static str, SessionError> {
     session.insert("n", 1)?;
-    Ok("1")
+    Ok("ok")
 }

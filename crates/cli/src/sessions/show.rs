@@ -68,11 +68,11 @@ async fn find(sessions: &Sessions, text: &str) -> Result<Found, Error> {
     };
     if let Some(stored) = sessions
         .engine()
-        .load(&key)
+        .load_for_update(&key)
         .await?
         .filter(|stored| !stored.rewrite)
     {
-        return exact(sessions, key, stored).await;
+        return Ok(Found::exact(key, stored));
     }
     let mut beginning_so = beginning_with(sessions, text).await?.into_iter();
     match (beginning_so.next(), beginning_so.next()) {
@@ -82,28 +82,6 @@ async fn find(sessions: &Sessions, text: &str) -> Result<Found, Error> {
         )),
         (None, _) => Err(Error::Other(unknown(sessions.settings()))),
     }
-}
-
-/// Loading does not tell when a session expires; listing does, where the engine can list.
-async fn exact(sessions: &Sessions, key: SessionKey, stored: Stored) -> Result<Found, Error> {
-    let mut before = key.as_str().to_owned();
-    before.pop();
-    let listed = beginning_with(sessions, &before)
-        .await?
-        .into_iter()
-        .find(|listed| listed.key == key);
-    Ok(listed.map_or_else(
-        || Found {
-            size: stored
-                .revision
-                .map(|revision| revision.as_bytes().len())
-                .filter(|size| *size > 0),
-            data: stored.data,
-            expires_at: None,
-            key,
-        },
-        Found::from,
-    ))
 }
 
 /// The first two sessions whose keys begin with `text` and go on; none where the engine cannot list.
@@ -138,6 +116,21 @@ fn unknown(settings: &Settings) -> String {
         );
     }
     message
+}
+
+impl Found {
+    fn exact(key: SessionKey, stored: Stored) -> Self {
+        let size = stored
+            .revision
+            .map(|revision| revision.as_bytes().len())
+            .filter(|size| *size > 0);
+        Self {
+            key,
+            data: stored.data,
+            size,
+            expires_at: stored.expires_at,
+        }
+    }
 }
 
 impl From<Listed> for Found {

@@ -142,6 +142,19 @@ fn scan_whole(scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
     scanner.end()
 }
 
+/// A JSON string.
+impl From<&str> for RawJson {
+    fn from(text: &str) -> Self {
+        Self(format!("\"{}\"", escape_key(text)).into())
+    }
+}
+
+impl From<i64> for RawJson {
+    fn from(number: i64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
 impl fmt::Debug for RawJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RawJson").field(&self.as_str()).finish()

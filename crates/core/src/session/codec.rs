@@ -5,9 +5,9 @@ use tracing::warn;
 use crate::json::JsonError;
 use crate::pickle::PickleError;
 use crate::settings::{SerializerName, Settings};
-use crate::signing::TimestampSigner;
+use crate::signing::{MAX_DECOMPRESSED, TimestampSigner};
 
-use super::{SessionData, SessionError};
+use super::{SessionData, SessionError, SessionErrorKind};
 
 /// The salt of everything Django's storing engines sign: `"django.contrib.sessions." + class name`
 /// (`SessionBase.key_salt`).
@@ -32,6 +32,16 @@ pub trait Serializer: Send + Sync + 'static {
     /// Where they are not of this format. The session is then read as an empty one.
     fn decode(&self, bytes: &[u8])
     -> Result<SessionData, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+impl dyn Serializer {
+    /// The one that `SESSION_SERIALIZER` names.
+    pub fn named(name: SerializerName) -> Arc<dyn Serializer> {
+        match name {
+            SerializerName::Json => Arc::new(JsonSerializer),
+            SerializerName::Pickle => Arc::new(PickleSerializer),
+        }
+    }
 }
 
 /// Django's `JSONSerializer`.
@@ -80,13 +90,9 @@ pub struct Codec {
 impl Codec {
     /// With the keys and the serializer of the settings.
     pub fn new(settings: &Settings) -> Self {
-        let serializer: Arc<dyn Serializer> = match settings.session_serializer {
-            SerializerName::Json => Arc::new(JsonSerializer),
-            SerializerName::Pickle => Arc::new(PickleSerializer),
-        };
         Self {
             signer: TimestampSigner::new(&settings.secret_key, STORE_SALT),
-            serializer,
+            serializer: <dyn Serializer>::named(settings.session_serializer),
         }
     }
 
@@ -101,9 +107,21 @@ impl Codec {
     ///
     /// # Errors
     ///
-    /// Where the data holds a value that the serializer cannot carry.
+    /// Where the data holds a value that the serializer cannot carry, or takes more than [`MAX_DECOMPRESSED`] bytes.
     pub fn encode(&self, data: &SessionData) -> Result<String, SessionError> {
-        Ok(self.signer.sign_bytes(&self.serializer.encode(data)?, true))
+        let bytes = self.serializer.encode(data)?;
+        // What cannot be read back may not be written.
+        if bytes.len() > MAX_DECOMPRESSED {
+            return Err(SessionError::new(
+                SessionErrorKind::TooLarge,
+                format!(
+                    "the session is not saved: it takes {} bytes, and {MAX_DECOMPRESSED} are the most. \
+                     Keep the data elsewhere, and its key in the session",
+                    bytes.len()
+                ),
+            ));
+        }
+        Ok(self.signer.sign_bytes(&bytes, true))
     }
 
     /// The data in a stored text; empty, with a log line, where it is corrupt or was signed with another key.

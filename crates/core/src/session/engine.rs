@@ -165,6 +165,8 @@ pub struct Stored {
     pub data: SessionData,
     /// What a later write compares; `None` where the answer came from a cache that cannot tell.
     pub revision: Option<Revision>,
+    /// When it expires, where the store tells.
+    pub expires_at: Option<DateTime<Utc>>,
     /// What was stored is unusable and is to be written anew, even by a request that changes nothing. Only
     /// `signed_cookies` says so: Django replaces a cookie that it cannot read.
     pub rewrite: bool,
@@ -176,8 +178,16 @@ impl Stored {
         Self {
             data,
             revision: revision.into(),
+            expires_at: None,
             rewrite: false,
         }
+    }
+
+    /// The same, with the time at which it expires.
+    #[must_use]
+    pub fn expiring(mut self, expires_at: DateTime<Utc>) -> Self {
+        self.expires_at = Some(expires_at);
+        self
     }
 }
 

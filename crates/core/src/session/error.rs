@@ -28,7 +28,7 @@ pub enum SessionErrorKind {
     Value,
     /// The session holds a Python object that cannot be written here without destroying it, so it was not saved.
     Foreign,
-    /// The session does not fit in a cookie.
+    /// The session is larger than its store takes: a cookie's 4,096 bytes, say.
     TooLarge,
     /// The engine cannot do this at all (list the sessions of a cache, say).
     Unsupported,

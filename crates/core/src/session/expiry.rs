@@ -51,12 +51,11 @@ impl Expiry {
 
     /// What Django stores under `_session_expiry`.
     pub(super) fn write(self, zone: TimeZone) -> RawJson {
-        let written = match self {
-            Self::AfterIdle(age) => RawJson::from_value(&age.num_seconds()),
-            Self::At(time) => RawJson::from_value(&zone.isoformat(time)),
-            Self::BrowserClose => RawJson::from_value(&0),
-        };
-        written.expect("an integer or a string is always JSON")
+        match self {
+            Self::AfterIdle(age) => age.num_seconds().into(),
+            Self::At(time) => zone.isoformat(time).as_str().into(),
+            Self::BrowserClose => 0.into(),
+        }
     }
 
     /// How long from `now` until the session ends; Django's `get_expiry_age`.

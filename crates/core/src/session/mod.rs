@@ -302,7 +302,7 @@ impl Session {
         };
         let raw = to_json(key, &result)?;
         state.change(Change::Update(key.into(), Arc::new(update)), |data| {
-            data.insert(key, raw)
+            data.insert(key, raw);
         });
         Ok(result)
     }
@@ -347,7 +347,7 @@ impl Session {
         }
         let raw = to_json(key, &default)?;
         state.change(Change::InsertIfAbsent(key.into(), raw.clone()), |data| {
-            data.insert(key, raw)
+            data.insert(key, raw);
         });
         Ok(default)
     }
@@ -421,8 +421,7 @@ impl Session {
 
     /// Stores a test value, to see with the next request whether the browser keeps cookies. Django's `set_test_cookie`.
     pub fn set_test_cookie(&self) {
-        let value = RawJson::from_value(TEST_COOKIE.1).expect("a string is always JSON");
-        self.state().insert(TEST_COOKIE.0, value);
+        self.state().insert(TEST_COOKIE.0, TEST_COOKIE.1.into());
     }
 
     /// Whether the browser sent the test value back. Django's `test_cookie_worked`.
@@ -528,7 +527,7 @@ impl State {
 
     fn insert(&mut self, key: &str, value: RawJson) {
         self.change(Change::Insert(key.into(), value.clone()), |data| {
-            data.insert(key, value)
+            data.insert(key, value);
         });
     }
 

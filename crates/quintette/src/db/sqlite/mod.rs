@@ -156,7 +156,7 @@ impl SqliteDatabase {
 fn cannot_open(path: &Path, error: sqlx::Error) -> SessionError {
     let hint = match error
         .as_database_error()
-        .and_then(|error| error.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .as_deref()
     {
         // https://sqlite.org/rescode.html

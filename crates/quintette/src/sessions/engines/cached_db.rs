@@ -14,11 +14,11 @@ use super::{DbEngine, ttl};
 use crate::cache::{CacheError, NamedCache, Swapped};
 use crate::db::Database;
 
-/// Django's `KEY_PREFIX` of this engine (django/contrib/sessions/backends/cached_db.py).
+/// Django's `KEY_PREFIX` of this engine (`django/contrib/sessions/backends/cached_db.py`).
 const KEY_PREFIX: &str = "django.contrib.sessions.cached_db";
 
 /// How long a marker stands in for a value whose writer never came back.
-const MARKER_TTL: Duration = Duration::from_secs(60);
+const MARKER_TTL: Duration = Duration::from_mins(1);
 
 /// Sessions in the table `django_session`, read through a cache. Django's `django.contrib.sessions.backends.cached_db`.
 ///
@@ -99,19 +99,20 @@ impl SessionEngine for CachedDbEngine {
                 None
             }
         };
-        let stored = self.db.load_row(key).await?;
+        let stored = self.db.load(key).await?;
         match (&stored, marker) {
-            (Some((stored, expires_at)), Some(marker)) => {
+            (Some(stored), Some(marker)) => {
+                let expires_at = stored.expires_at.unwrap_or_default();
                 let record = Record {
                     data: &stored.data,
-                    expires_at: *expires_at,
+                    expires_at,
                 };
                 self.fill(&name, &marker, &record).await;
             }
             (None, Some(marker)) => self.remove_marker(&name, &marker).await,
             (_, None) => {}
         }
-        Ok(stored.map(|(stored, _)| stored))
+        Ok(stored)
     }
 
     async fn load_for_update(&self, key: &SessionKey) -> Result<Option<Stored>, SessionError> {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use quintette_core::session::{
     Cleared, Codec, Created, Deleted, Listed, Receipt, Record, Replaced, Revision, SessionData,
     SessionEngine, SessionError, SessionKey, Stored,
@@ -47,7 +47,11 @@ impl DbEngine {
 #[async_trait]
 impl SessionEngine for DbEngine {
     async fn load(&self, key: &SessionKey) -> Result<Option<Stored>, SessionError> {
-        Ok(self.load_row(key).await?.map(|(stored, _)| stored))
+        let row = self.table.select(key, Utc::now()).await?;
+        Ok(row.map(|row| {
+            let data = self.decode(&row.data);
+            Stored::new(data, Revision::from(row.data)).expiring(row.expires_at)
+        }))
     }
 
     async fn create(&self, key: &SessionKey, record: &Record<'_>) -> Result<Created, SessionError> {
@@ -151,18 +155,6 @@ impl DbEngine {
     fn decode(&self, data: &[u8]) -> SessionData {
         self.codec
             .decode(std::str::from_utf8(data).unwrap_or_default())
-    }
-
-    /// The session, and when it expires.
-    pub(super) async fn load_row(
-        &self,
-        key: &SessionKey,
-    ) -> Result<Option<(Stored, DateTime<Utc>)>, SessionError> {
-        let row = self.table.select(key, Utc::now()).await?;
-        Ok(row.map(|row| {
-            let data = self.decode(&row.data);
-            (Stored::new(data, Revision::from(row.data)), row.expires_at)
-        }))
     }
 
     async fn conflict_or_gone(&self, key: &SessionKey) -> Result<Replaced, SessionError> {

@@ -233,7 +233,10 @@ impl Files {
             let _ = self.remove_expired(key);
             return Ok(None);
         }
-        Ok(Some(Stored::new(data, Revision::from(content.text))))
+        let expires_at = self.expires_at(&data, &content, Utc::now());
+        Ok(Some(
+            Stored::new(data, Revision::from(content.text)).expiring(expires_at),
+        ))
     }
 
     fn replace(
@@ -361,7 +364,8 @@ impl Files {
     /// Django counts whole seconds, so that a session ends in its last one.
     fn has_expired(&self, data: &SessionData, content: &Content) -> bool {
         let now = Utc::now();
-        (self.expires_at(data, content, now) - now).num_seconds() <= 0
+        // Django takes an empty file for an empty session, of any age.
+        !content.text.is_empty() && (self.expires_at(data, content, now) - now).num_seconds() <= 0
     }
 
     /// Django's `_expiry_date`, and what `get_expiry_date` makes of it.

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use quintette_core::session::{
-    Cleared, Created, Deleted, JsonSerializer, Listed, PickleSerializer, Receipt, Record, Replaced,
-    Revision, Serializer, SessionData, SessionEngine, SessionError, SessionErrorKind, SessionKey,
-    Stored,
+    Cleared, Created, Deleted, Listed, Receipt, Record, Replaced, Revision, Serializer,
+    SessionData, SessionEngine, SessionError, SessionErrorKind, SessionKey, Stored,
 };
-use quintette_core::settings::{SerializerName, Settings};
+use quintette_core::settings::Settings;
 use quintette_core::signing::TimestampSigner;
 use tracing::{debug, info};
 
@@ -84,13 +83,9 @@ impl SignedCookiesEngine {
         } else {
             Seal::Signed(TimestampSigner::new(&settings.secret_key, SALT))
         };
-        let serializer: Arc<dyn Serializer> = match settings.session_serializer {
-            SerializerName::Json => Arc::new(JsonSerializer),
-            SerializerName::Pickle => Arc::new(PickleSerializer),
-        };
         Self {
             seal,
-            serializer,
+            serializer: <dyn Serializer>::named(settings.session_serializer),
             cookie_name,
             max_age: settings.session_cookie_age,
         }

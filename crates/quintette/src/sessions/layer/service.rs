@@ -40,7 +40,7 @@ where
             .map(HeaderValue::as_bytes);
         let cookie = cookie::value(
             headers,
-            &self.sessions.settings().session_cookie_name.as_str(),
+            self.sessions.settings().session_cookie_name.as_str(),
         );
         let session = self.sessions.session(cookie.as_deref());
         request.extensions_mut().insert(session.clone());
