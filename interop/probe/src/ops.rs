@@ -23,7 +23,7 @@ struct Fields {
     #[serde(default, deserialize_with = "present")]
     default: Option<RawJson>,
     values: Option<RawJson>,
-    by: Option<serde_json::Number>,
+    by: Option<i64>,
     ms: Option<u64>,
     status: Option<u16>,
 }
@@ -58,7 +58,7 @@ enum Op {
     SetTestCookie,
     TestCookieWorked,
     DeleteTestCookie,
-    Incr(String, serde_json::Number),
+    Incr(String, i64),
     Sleep(Duration),
     Respond(StatusCode),
 }
@@ -159,7 +159,9 @@ fn op(fields: Fields, time_zone: TimeZone) -> Option<Op> {
         "delete_test_cookie" => Op::DeleteTestCookie,
         "incr" => Op::Incr(key?, by?),
         "sleep" => Op::Sleep(Duration::from_millis(ms?)),
-        "respond" => Op::Respond(StatusCode::from_u16(status?).ok()?),
+        "respond" => Op::Respond(
+            StatusCode::from_u16(status.filter(|status| (200..600).contains(status))?).ok()?,
+        ),
         _ => return None,
     })
 }
@@ -189,67 +191,63 @@ fn expiry(value: &RawJson, time_zone: TimeZone) -> Option<Option<Expiry>> {
 }
 
 async fn perform(session: &Session, op: Op) -> Result<Answer, SessionError> {
-    Ok(match op {
-        Op::Get(key, default) => ok(session.raw(&key).await?.or(default)),
+    match op {
+        Op::Get(key, default) => return Ok(ok(session.raw(&key).await?.or(default))),
+        Op::Del(key) => return remove(session, &key).await,
+        Op::Pop(key, default) => {
+            let stored = session.raw(&key).await?;
+            if stored.is_some() {
+                session.remove(&key);
+            }
+            return Ok(stored.or(default).map_or(KEY_ERROR, Answer::Ok));
+        }
+        Op::SetDefault(key, value) => return Ok(ok(session.get_or_insert(&key, value).await?)),
+        Op::Has(key) => return Ok(ok(session.contains(&key).await?)),
+        Op::Keys => return Ok(ok(session.keys().await?)),
+        Op::Values => {
+            let entries = session.entries().await?.into_iter();
+            return Ok(ok(entries.map(|(_, value)| value).collect::<Vec<_>>()));
+        }
+        Op::Items => return Ok(ok(session.entries().await?)),
+        Op::IsEmpty => return Ok(ok(session.is_empty())),
+        Op::Key => return Ok(ok(session.key().as_ref().map(SessionKey::as_str))),
+        Op::Accessed => return Ok(ok(session.is_accessed())),
+        Op::Modified => return Ok(ok(session.is_modified())),
+        Op::ExpiryAge => return Ok(ok(session.expiry_age().await?.num_seconds())),
+        Op::ExpiresAtBrowserClose => return Ok(ok(session.expires_at_browser_close().await?)),
+        Op::TestCookieWorked => return Ok(ok(session.test_cookie_worked().await?)),
+        Op::DeleteTestCookie => return remove(session, "testcookie").await,
+        Op::Incr(key, by) => {
+            let sum = move |n: Option<i64>| n.unwrap_or(0).saturating_add(by);
+            return Ok(ok(session.update(&key, sum).await?));
+        }
         Op::Set(key, value) => {
             read(session).await?;
-            ok(session.insert(&key, value)?)
+            session.insert(&key, value)?;
         }
-        Op::Del(key) => remove(session, &key).await?,
-        Op::Pop(key, default) => match session
-            .raw(&key)
-            .await?
-            .inspect(|_| session.remove(&key))
-            .or(default)
-        {
-            Some(value) => Answer::Ok(value),
-            None => Answer::Error("KeyError"),
-        },
-        Op::SetDefault(key, value) => ok(session.get_or_insert(&key, value).await?),
         Op::Update(values) => {
             read(session).await?;
-            ok(session.extend(values)?)
+            session.extend(values)?;
         }
-        Op::Has(key) => ok(session.contains(&key).await?),
-        Op::Keys => ok(session.keys().await?),
-        Op::Values => ok(session
-            .entries()
-            .await?
-            .into_iter()
-            .map(|(_, value)| value)
-            .collect::<Vec<_>>()),
-        Op::Items => ok(session.entries().await?),
-        Op::Clear => ok(session.clear()),
-        Op::Flush => ok(session.flush().await?),
-        Op::CycleKey => ok(session.cycle_key().await?),
-        Op::Save => {
-            session.save().await?;
-            ok(())
-        }
-        Op::IsEmpty => ok(session.is_empty()),
-        Op::Key => ok(session.key().as_ref().map(SessionKey::as_str)),
-        Op::Accessed => ok(session.is_accessed()),
-        Op::Modified => ok(session.is_modified()),
         Op::SetExpiry(expiry) => {
             read(session).await?;
-            ok(session.set_expiry(expiry))
+            session.set_expiry(expiry);
         }
-        Op::ExpiryAge => ok(session.expiry_age().await?.num_seconds()),
-        Op::ExpiresAtBrowserClose => ok(session.expires_at_browser_close().await?),
         Op::SetTestCookie => {
             read(session).await?;
-            ok(session.set_test_cookie())
+            session.set_test_cookie();
         }
-        Op::TestCookieWorked => ok(session.test_cookie_worked().await?),
-        Op::DeleteTestCookie => remove(session, "testcookie").await?,
-        Op::Incr(key, by) => {
-            let sum = move |n: Option<serde_json::Number>| add(n.as_ref(), &by);
-            ok(session.update(&key, sum).await?)
-        }
-        Op::Sleep(duration) => ok(tokio::time::sleep(duration).await),
-        Op::Respond(_) => ok(()),
-    })
+        Op::Clear => session.clear(),
+        Op::Flush => session.flush().await?,
+        Op::CycleKey => session.cycle_key().await?,
+        Op::Save => drop(session.save().await?),
+        Op::Sleep(duration) => tokio::time::sleep(duration).await,
+        Op::Respond(_) => {}
+    }
+    Ok(ok(()))
 }
+
+const KEY_ERROR: Answer = Answer::Error("KeyError");
 
 /// Django's dictionary reads before it writes, so that a session which is deleted from here on is missed.
 async fn read(session: &Session) -> Result<(), SessionError> {
@@ -258,22 +256,10 @@ async fn read(session: &Session) -> Result<(), SessionError> {
 
 async fn remove(session: &Session, key: &str) -> Result<Answer, SessionError> {
     if !session.contains(key).await? {
-        return Ok(Answer::Error("KeyError"));
+        return Ok(KEY_ERROR);
     }
     session.remove(key);
     Ok(ok(()))
-}
-
-fn add(n: Option<&serde_json::Number>, by: &serde_json::Number) -> serde_json::Number {
-    let Some(n) = n else { return by.clone() };
-    match (n.as_i64(), by.as_i64()) {
-        (Some(n), Some(by)) => n.saturating_add(by).into(),
-        _ => {
-            let sum = n.as_f64().zip(by.as_f64()).map(|(n, by)| n + by);
-            sum.and_then(serde_json::Number::from_f64)
-                .unwrap_or_else(|| n.clone())
-        }
-    }
 }
 
 fn ok(value: impl Serialize) -> Answer {
