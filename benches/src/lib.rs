@@ -1,0 +1,30 @@
+//! What the peers have in common: the standard session, and a server on a loopback port.
+
+pub mod standard;
+
+use axum::Router;
+use axum::http::{HeaderMap, header};
+use tokio::net::TcpListener;
+
+/// Serves `routes` on the loopback port that `PORT` names, until the process ends.
+///
+/// # Errors
+///
+/// Where `PORT` is no free port.
+pub async fn serve(routes: Router) -> Result<(), Box<dyn std::error::Error>> {
+    let port: u16 = std::env::var("PORT")?.parse()?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, routes).await?;
+    Ok(())
+}
+
+/// The value of the cookie `sessionid`, as a handler without a library finds it.
+pub fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get(header::COOKIE)?
+        .to_str()
+        .ok()?
+        .split(';')
+        .find_map(|pair| pair.trim().strip_prefix("sessionid="))
+}
