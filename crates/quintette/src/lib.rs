@@ -38,6 +38,7 @@
 //! tower and need no feature. `sqlite` (default): the database engines on SQLite.
 
 pub mod cache;
+#[cfg(feature = "database")]
 pub mod db;
 pub mod sessions;
 

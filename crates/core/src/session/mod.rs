@@ -4,7 +4,7 @@
 //! applies the changes to what is stored *by then*, by compare-and-swap, so that two requests at once lose nothing,
 //! and a session that was deleted meanwhile is never brought back.
 //!
-//! [`Sessions`] makes them, from a [`SessionEngine`] and the [`Settings`]. No web framework is needed:
+//! [`Sessions`] makes them, from a [`SessionEngine`] and the [`Settings`](crate::settings::Settings). No web framework is needed:
 //!
 //! ```
 //! # async fn example(sessions: quintette_core::session::Sessions) -> Result<(), quintette_core::session::SessionError> {

@@ -13,6 +13,7 @@ mod sqlite;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::{DatabaseUrl, Settings};
 
@@ -24,13 +25,16 @@ pub use sqlite::SqliteDatabase;
 /// A database that holds Django's tables. A cheap handle: clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Database {
-    backend: Backend,
+    driver: Arc<dyn Driver>,
 }
 
-#[derive(Clone, Debug)]
-enum Backend {
-    #[cfg(feature = "sqlite")]
-    Sqlite(SqliteDatabase),
+/// What a kind of database does in its own way.
+#[async_trait]
+trait Driver: std::fmt::Debug + Send + Sync {
+    async fn migrate(&self) -> Result<Vec<Migrated>, SessionError>;
+
+    /// The table `django_session`. Fails where it is not there.
+    async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError>;
 }
 
 impl Database {
@@ -55,19 +59,17 @@ impl Database {
 
     async fn open(settings: &Settings, create: bool) -> Result<Self, SessionError> {
         let url = settings.database_url.as_ref().ok_or_else(|| {
-            misconfigured(format!(
-                "SESSION_ENGINE is {}, which needs a database, but DATABASE_URL is not set. \
-                 Set it to something like sqlite:///srv/shop/db.sqlite3",
-                settings.session_engine
-            ))
+            misconfigured(
+                "DATABASE_URL is not set, and a database is needed. Set it to something like \
+                 sqlite:///srv/shop/db.sqlite3"
+                    .to_owned(),
+            )
         })?;
         match url {
             #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(location) => {
                 let sqlite = SqliteDatabase::open(location, settings, create).await?;
-                Ok(Self {
-                    backend: Backend::Sqlite(sqlite),
-                })
+                Ok(sqlite.into())
             }
             other => Err(misconfigured(format!(
                 "DATABASE_URL names {other}, which this build does not speak. It speaks SQLite (sqlite:///path)"
@@ -87,18 +89,12 @@ impl Database {
     ///
     /// A migration is made whole or not at all.
     pub async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
-        match &self.backend {
-            #[cfg(feature = "sqlite")]
-            Backend::Sqlite(sqlite) => sqlite.migrate().await,
-        }
+        self.driver.migrate().await
     }
 
     /// The table `django_session`. Fails where it is not there.
     pub(crate) async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError> {
-        match &self.backend {
-            #[cfg(feature = "sqlite")]
-            Backend::Sqlite(sqlite) => sqlite.session_table().await,
-        }
+        self.driver.session_table().await
     }
 }
 
@@ -106,7 +102,7 @@ impl Database {
 impl From<SqliteDatabase> for Database {
     fn from(sqlite: SqliteDatabase) -> Self {
         Self {
-            backend: Backend::Sqlite(sqlite),
+            driver: Arc::new(sqlite),
         }
     }
 }

@@ -2,9 +2,12 @@ use std::sync::Arc;
 
 use quintette_core::settings::{SessionEngineName, Settings};
 
-use super::engines::{CacheEngine, CachedDbEngine, DbEngine, FileEngine, SignedCookiesEngine};
+use super::engines::{CacheEngine, FileEngine, SignedCookiesEngine};
+#[cfg(feature = "database")]
+use super::engines::{CachedDbEngine, DbEngine};
 use super::{SessionEngine, SessionError, Sessions};
 use crate::cache::NamedCache;
+#[cfg(feature = "database")]
 use crate::db::Database;
 
 /// The sessions that the settings describe: `SESSION_ENGINE`, and the database or cache that it needs.
@@ -26,10 +29,12 @@ use crate::db::Database;
 pub async fn connect(settings: impl Into<Arc<Settings>>) -> Result<Sessions, SessionError> {
     let settings = settings.into();
     let engine: Arc<dyn SessionEngine> = match settings.session_engine {
+        #[cfg(feature = "database")]
         SessionEngineName::Db => {
             let database = Database::connect(&settings).await?;
             Arc::new(DbEngine::new(&database, &settings).await?)
         }
+        #[cfg(feature = "database")]
         SessionEngineName::CachedDb => {
             let database = Database::connect(&settings).await?;
             let cache = NamedCache::connect(&settings, &settings.session_cache_alias)?;
@@ -41,6 +46,17 @@ pub async fn connect(settings: impl Into<Arc<Settings>>) -> Result<Sessions, Ses
         )?)),
         SessionEngineName::File => Arc::new(FileEngine::new(&settings)?),
         SessionEngineName::SignedCookies => Arc::new(SignedCookiesEngine::new(&settings)),
+        #[cfg(not(feature = "database"))]
+        SessionEngineName::Db | SessionEngineName::CachedDb => {
+            return Err(SessionError::new(
+                super::SessionErrorKind::Misconfigured,
+                format!(
+                    "SESSION_ENGINE is {}, but this program was built without a database: \
+                     enable the feature \"sqlite\" of quintette",
+                    settings.session_engine
+                ),
+            ));
+        }
     };
     Ok(Sessions::new(engine, settings))
 }

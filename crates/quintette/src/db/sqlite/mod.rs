@@ -7,13 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::{Settings, SqliteLocation};
 use quintette_core::time::TimeZone;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 
 use super::error::{missing_table, translate};
-use super::{Migrated, SessionTable};
+use super::{Driver, Migrated, SessionTable};
 use session_table::SqliteSessionTable;
 
 /// How long a statement waits for another process that writes, before it fails as locked.
@@ -137,14 +138,17 @@ impl SqliteDatabase {
         }
         Ok(())
     }
+}
 
-    pub(super) async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
+#[async_trait]
+impl Driver for SqliteDatabase {
+    async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
         migrations::migrate(&self.writer, self.time_zone)
             .await
             .map_err(|error| translate(&self.place, error))
     }
 
-    pub(super) async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError> {
+    async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError> {
         let found = migrations::has_table(&self.reader, "django_session").await;
         if !found.map_err(|error| translate(&self.place, error))? {
             return Err(missing_table(&self.place));

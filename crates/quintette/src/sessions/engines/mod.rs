@@ -20,7 +20,9 @@
 //! ```
 
 mod cache;
+#[cfg(feature = "database")]
 mod cached_db;
+#[cfg(feature = "database")]
 mod db;
 mod file;
 mod signed_cookies;
@@ -32,7 +34,9 @@ use chrono::Utc;
 use super::Record;
 
 pub use cache::CacheEngine;
+#[cfg(feature = "database")]
 pub use cached_db::CachedDbEngine;
+#[cfg(feature = "database")]
 pub use db::DbEngine;
 pub use file::FileEngine;
 pub use signed_cookies::SignedCookiesEngine;
