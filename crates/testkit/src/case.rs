@@ -15,7 +15,7 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) type Make<T> = Arc<dyn Fn() -> BoxFuture<Result<T, BoxError>> + Send + Sync>;
 
 /// A case that has not ended by then waits for something that will never come.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// One promise, and the test of it: a function that panics where the promise is broken.
 pub(crate) struct Case<S> {

@@ -43,11 +43,11 @@
 //! 3. `cargo test --test contract`:
 //!
 //!    ```text
-//!    running 97 tests
+//!    running 96 tests
 //!    test shelf::an_empty_session_is_a_session ... ok
 //!    test shelf::requests_that_write_different_keys_at_once_lose_none ... FAILED
 //!    …
-//!    test result: FAILED. 96 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 4.21s
+//!    test result: FAILED. 95 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 4.21s
 //!    ```
 //!
 //!    A filter selects, as always: `cargo test --test contract shelf::a_deleted`. A failure makes the process fail.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
 
+use crate::doubles::Gate;
+
 /// Runs the task `count` times at once, each in a task of its own, all from one starting line.
 pub(crate) async fn race<T, Fut>(count: usize, task: impl Fn(usize) -> Fut) -> Vec<T>
 where
@@ -38,6 +40,14 @@ pub(crate) async fn joined<T>(task: JoinHandle<T>) -> T {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(error) => panic!("a task of the case was stopped: {error}"),
         },
+    }
+}
+
+/// Waits until the task stands at the gate. One that ends without having come there fails the case.
+pub(crate) async fn stands_at<T>(gate: &mut Gate, task: &mut JoinHandle<T>) {
+    tokio::select! {
+        () = gate.reached() => {}
+        _ = task => panic!("it has ended without the operation that was to be held"),
     }
 }
 

@@ -27,13 +27,13 @@ pub(super) fn cases(expires_by_itself: bool) -> Vec<Case<Store>> {
 
 /// Waits until it has happened, for as long as the slowest machine may need.
 async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) {
-    for _ in 0..600 {
+    for _ in 0..200 {
         if happened().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("after 30 s, {what}");
+    panic!("after 10 s, {what}");
 }
 
 async fn a_session_expires_when_its_time_comes(store: Store) {

@@ -38,7 +38,7 @@ pub(super) fn hostile_keys() -> Vec<SessionKey> {
         "\u{feff}\u{202e}\u{200b}\u{301}aaaa",
         &long,
     ];
-    let keys = texts.into_iter().map(|text| SessionKey::parse(text));
+    let keys = texts.into_iter().map(SessionKey::parse);
     keys.map(|key| key.expect("eight characters or more"))
         .collect()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use quintette_core::json::RawJson;
 use quintette_core::session::{
     Created, Receipt, Record, Replaced, Revision, Session, SessionData, SessionEngine, SessionKey,
     Sessions,
@@ -169,7 +170,9 @@ pub(super) fn new_key() -> SessionKey {
 }
 
 pub(super) fn data(json: &str) -> SessionData {
-    SessionData::from_json(json.as_bytes()).expect("the case's own data is JSON")
+    // Escapes what is not ASCII: sessions are read as Latin-1.
+    let json = RawJson::parse(json).expect("the case's own data is JSON");
+    SessionData::from_json(json.as_str().as_bytes()).expect("and an object")
 }
 
 pub(super) fn record(data: &SessionData, expires_at: DateTime<Utc>) -> Record<'_> {

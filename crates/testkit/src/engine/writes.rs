@@ -64,7 +64,7 @@ async fn replacing_a_deleted_session_is_gone_and_brings_nothing_back(store: Stor
 }
 
 async fn touching_keeps_the_data_byte_for_byte(store: Store) {
-    let json = data(r#"{"한국":"어","z":1.50,"a":[1180591620717411303424,"🍵"],"":null}"#);
+    let json = data(r#"{"한국":"어","z":1.5,"a":[1180591620717411303424,"🍵"],"":null}"#);
     let json = json.to_json().unwrap();
     let (key, revision) = store.create(&json).await;
     let before = store.json(&key).await;

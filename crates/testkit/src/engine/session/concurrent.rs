@@ -96,7 +96,7 @@ async fn requests_at_once_on_one_key_leave_what_one_of_them_wrote(store: Store) 
     race(REQUESTS, |n| {
         let session = request(&sessions, &key);
         async move {
-            session.get::<usize>("contested").await.unwrap();
+            session.raw("contested").await.unwrap();
             pause().await;
             match n % 4 {
                 0 => session.remove("contested"),

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use quintette_core::session::{SessionError, SessionErrorKind};
+use quintette_core::session::{SessionError, SessionErrorKind, SessionKey};
 
 use crate::case::{Case, case};
 use crate::doubles::{Operation, When};
 use crate::engine::store::{Store, request, visitor};
+use crate::race::stands_at;
 
 pub(super) fn cases() -> Vec<Case<Store>> {
     vec![
@@ -31,16 +32,16 @@ fn assert_unavailable<T: std::fmt::Debug>(result: Result<T, SessionError>) {
 }
 
 /// Waits until the store holds this, for as long as the slowest machine may need.
-async fn holds(store: &Store, key: &quintette_core::session::SessionKey, json: Option<&str>) {
-    let mut stored = None;
-    for _ in 0..600 {
-        stored = store.json(key).await;
+async fn holds(store: &Store, key: &SessionKey, json: Option<&str>) {
+    for _ in 0..200 {
+        let stored = store.engine.load_for_update(key).await.unwrap();
+        let stored = stored.map(|stored| stored.data.to_json().unwrap());
         if stored.as_deref() == json {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("after 30 s the store holds {stored:?} and not {json:?}");
+    panic!("after 10 s the store does not hold {json:?}");
 }
 
 async fn a_store_that_is_down_is_an_error_and_not_an_empty_session(store: Store) {
@@ -156,8 +157,8 @@ async fn a_save_is_finished_though_its_caller_vanished(store: Store) {
         session.insert("more", true).unwrap();
 
         let mut gate = engine.hold(when, Operation::Replace);
-        let finishing = tokio::spawn(async move { session.finish(false).await });
-        gate.reached().await;
+        let mut finishing = tokio::spawn(async move { session.finish(false).await });
+        stands_at(&mut gate, &mut finishing).await;
         finishing.abort();
         assert!(finishing.await.unwrap_err().is_cancelled());
         gate.open();
@@ -172,8 +173,8 @@ async fn a_flush_is_finished_though_its_caller_vanished(store: Store) {
     let session = request(&sessions, &key);
 
     let mut gate = engine.hold(When::Before, Operation::Delete);
-    let flushing = tokio::spawn(async move { session.flush().await });
-    gate.reached().await;
+    let mut flushing = tokio::spawn(async move { session.flush().await });
+    stands_at(&mut gate, &mut flushing).await;
     flushing.abort();
     assert!(flushing.await.unwrap_err().is_cancelled());
     gate.open();
@@ -187,11 +188,11 @@ async fn a_cycle_is_finished_though_its_caller_vanished(store: Store) {
     let session = request(&sessions, &key);
 
     let mut gate = engine.hold(When::Before, Operation::Delete);
-    let cycling = tokio::spawn({
+    let mut cycling = tokio::spawn({
         let session = session.clone();
         async move { session.cycle_key().await }
     });
-    gate.reached().await;
+    stands_at(&mut gate, &mut cycling).await;
     cycling.abort();
     assert!(cycling.await.unwrap_err().is_cancelled());
     gate.open();
@@ -211,11 +212,11 @@ async fn a_read_whose_caller_vanished_can_be_repeated(store: Store) {
     session.insert("more", true).unwrap();
 
     let mut gate = engine.hold(When::After, Operation::Load);
-    let reading = tokio::spawn({
+    let mut reading = tokio::spawn({
         let session = session.clone();
         async move { session.get::<u8>("n").await }
     });
-    gate.reached().await;
+    stands_at(&mut gate, &mut reading).await;
     reading.abort();
     assert!(reading.await.unwrap_err().is_cancelled());
     gate.open();

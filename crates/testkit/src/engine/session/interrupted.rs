@@ -5,7 +5,7 @@ use quintette_core::session::{Session, SessionError, SessionErrorKind, SessionKe
 use crate::case::{Case, case};
 use crate::doubles::{Operation, When};
 use crate::engine::store::{Store, request, visitor};
-use crate::race::{joined, pause, race};
+use crate::race::{joined, pause, race, stands_at};
 
 pub(super) fn cases() -> Vec<Case<Store>> {
     vec![
@@ -55,8 +55,8 @@ async fn a_session_flushed_during_a_save_is_not_brought_back(store: Store) {
     slow.insert("late", true).unwrap();
 
     let mut gate = engine.hold(When::Before, Operation::Replace);
-    let finishing = tokio::spawn(async move { slow.finish(false).await });
-    gate.reached().await;
+    let mut finishing = tokio::spawn(async move { slow.finish(false).await });
+    stands_at(&mut gate, &mut finishing).await;
     request(&sessions, &key).flush().await.unwrap();
     gate.open();
     assert_interrupted(joined(finishing).await);
@@ -70,8 +70,8 @@ async fn a_session_flushed_during_a_touch_is_not_brought_back(store: Store) {
     let slow = request(&sessions, &key);
 
     let mut gate = engine.hold(When::Before, Operation::Touch);
-    let finishing = tokio::spawn(async move { slow.finish(false).await });
-    gate.reached().await;
+    let mut finishing = tokio::spawn(async move { slow.finish(false).await });
+    stands_at(&mut gate, &mut finishing).await;
     request(&sessions, &key).flush().await.unwrap();
     gate.open();
     assert_interrupted(joined(finishing).await);
@@ -113,11 +113,11 @@ async fn a_write_during_a_cycle_moves_along(store: Store) {
 
     // The copy under the new key is made, the old key is still there.
     let mut gate = engine.hold(When::Before, Operation::Delete);
-    let cycling = tokio::spawn({
+    let mut cycling = tokio::spawn({
         let login = login.clone();
         async move { login.cycle_key().await }
     });
-    gate.reached().await;
+    stands_at(&mut gate, &mut cycling).await;
     let writer = reading(&sessions, &old).await;
     writer.insert("cart", 3).unwrap();
     writer.finish(false).await.unwrap();
@@ -200,11 +200,11 @@ async fn a_flush_during_a_cycle_ends_both_keys(store: Store) {
         login.insert("user", "ann").unwrap();
 
         let mut gate = gated.hold(place.0, place.1);
-        let cycling = tokio::spawn({
+        let mut cycling = tokio::spawn({
             let login = login.clone();
             async move { login.cycle_key().await }
         });
-        gate.reached().await;
+        stands_at(&mut gate, &mut cycling).await;
         request(&store.sessions(), &key).flush().await.unwrap();
         gate.open();
         assert_interrupted(joined(cycling).await);
