@@ -1,18 +1,26 @@
 use std::borrow::Cow;
 use std::error::Error;
+use std::fmt;
 
 type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
 /// What went wrong with a session, and what to do about it.
 ///
 /// [`kind`](Self::kind) says what a program may do; the message says it to a person; the source is kept.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{message}")]
 pub struct SessionError {
     kind: SessionErrorKind,
     message: Cow<'static, str>,
     #[source]
     source: Option<BoxError>,
+}
+
+/// The kind and the message: this is what a `main` that returns the error prints.
+impl fmt::Debug for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.kind)
+    }
 }
 
 /// The kinds of [`SessionError`].

@@ -13,7 +13,7 @@ const SHOWN_CHARACTERS: usize = 80;
 ///
 /// All that is wrong is reported at once, so that it can be mended at once. The value of a setting that may hold a secret
 /// (`SECRET_KEY`, `SECRET_KEY_FALLBACKS`, `DATABASE_URL`, `CACHE_URL`, `CACHES`) is never part of the text.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{}", listed(.problems))]
 pub struct SettingsError {
     // Never empty: both constructors see to it.
@@ -51,6 +51,13 @@ fn listed(problems: &[Problem]) -> String {
             format!("{} settings are wrong:", several.len()),
             |text, problem| format!("{text}\n- {problem}"),
         ),
+    }
+}
+
+/// As [`Display`](fmt::Display): this is what a `main` that returns the error prints.
+impl fmt::Debug for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
