@@ -129,11 +129,15 @@ impl Session {
     }
 
     /// Whether [`finish`](Self::finish) has anything to do. An untouched session costs nothing.
+    ///
+    /// Where it has not, the request has ended with this call: what is changed later needs a [`save`](Self::save).
     pub fn needs_finish(&self) -> bool {
-        let state = self.state();
-        state.accessed
+        let mut state = self.state();
+        let needed = state.accessed
             || self.inner.sessions.settings().session_save_every_request
-            || (self.inner.cookie_sent && state.is_empty())
+            || (self.inner.cookie_sent && state.is_empty());
+        state.finished = !needed;
+        needed
     }
 
     /// Ends the request: saves what is to be saved, and says what the response has to carry. For the adapters of web

@@ -81,15 +81,6 @@ impl SessionError {
         self
     }
 
-    pub(crate) fn value(key: &str, what: &str, source: impl Into<BoxError>) -> Self {
-        let source = source.into();
-        Self::new(
-            SessionErrorKind::Value,
-            format!("session[{key:?}] {what}: {source}"),
-        )
-        .with_source(source)
-    }
-
     pub(crate) fn foreign(key: &str, python_type: &str) -> Self {
         Self::new(
             SessionErrorKind::Foreign,

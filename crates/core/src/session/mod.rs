@@ -573,11 +573,16 @@ impl fmt::Debug for Session {
 }
 
 fn parse<T: DeserializeOwned>(key: &str, raw: &RawJson) -> Result<T> {
-    raw.deserialize()
-        .map_err(|error| SessionError::value(key, "is not of the type that was asked for", error))
+    raw.deserialize().map_err(|error| {
+        // Not in the message, which is logged: serde quotes the value, and that is the visitor's.
+        let message = format!("session[{key:?}] is not a {}", std::any::type_name::<T>());
+        SessionError::new(SessionErrorKind::Value, message).with_source(error)
+    })
 }
 
 fn to_json(key: &str, value: &impl Serialize) -> Result<RawJson> {
-    RawJson::from_value(value)
-        .map_err(|error| SessionError::value(key, "cannot be written as JSON", error))
+    RawJson::from_value(value).map_err(|error| {
+        let message = format!("session[{key:?}] cannot be written as JSON: {error}");
+        SessionError::new(SessionErrorKind::Value, message).with_source(error)
+    })
 }
