@@ -21,7 +21,9 @@ pub(crate) fn stream() -> (Source, Stream) {
 
 impl Source {
     pub(crate) fn send(&self, text: &'static str) {
-        self.0.send(Frame::data(Bytes::from_static(text.as_bytes()))).unwrap();
+        self.0
+            .send(Frame::data(Bytes::from_static(text.as_bytes())))
+            .unwrap();
     }
 
     pub(crate) fn trailers(&self, trailers: HeaderMap) {

@@ -19,7 +19,10 @@ async fn a_handler_without_the_layer_answers_with_the_line_to_add() {
     let [logged] = &log.lines()[..] else {
         panic!("{:?}", log.lines());
     };
-    assert!(logged.starts_with("ERROR") && logged.contains(line), "{logged}");
+    assert!(
+        logged.starts_with("ERROR") && logged.contains(line),
+        "{logged}"
+    );
 }
 
 #[tokio::test]

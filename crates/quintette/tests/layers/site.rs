@@ -180,8 +180,8 @@ impl Answer {
     pub(crate) fn cookie(&self) -> Option<&str> {
         let cookies = self.set_cookies();
         assert!(cookies.len() < 2, "{cookies:?}");
-        let pair = cookies.first()?.split(';').next()?;
-        Some(pair.strip_prefix("sessionid=").unwrap())
+        let (_, value) = cookies.first()?.split(';').next()?.split_once('=')?;
+        Some(value)
     }
 
     /// That the browser is told to forget the cookie.

@@ -19,7 +19,10 @@ async fn merged<const N: usize>(varies: [&'static str; N]) -> Vec<String> {
 #[tokio::test]
 async fn cookie_joins_what_the_handler_varies_on() {
     assert_eq!(merged([]).await, ["Cookie"]);
-    assert_eq!(merged(["Accept-Encoding"]).await, ["Accept-Encoding, Cookie"]);
+    assert_eq!(
+        merged(["Accept-Encoding"]).await,
+        ["Accept-Encoding, Cookie"]
+    );
     assert_eq!(
         merged(["Accept-Encoding,  Accept-Language"]).await,
         ["Accept-Encoding, Accept-Language, Cookie"]
