@@ -5,7 +5,7 @@ use quintette::sessions::{Expiry, Session, SessionError};
 use quintette::settings::{SameSite, Settings};
 use serde_json::json;
 
-use crate::site::{Answer, Site};
+use crate::site::{Answer, Configure, Site};
 
 /// The one `Set-Cookie` of an answer, with `KEY` and `DATE` for what differs each time.
 fn pattern(answer: &Answer) -> String {
@@ -17,7 +17,7 @@ fn pattern(answer: &Answer) -> String {
         if let Some((name, _)) = part.split_once('=') {
             match name {
                 "sessionid" | "__Host-s" | "__Secure-s" => *part = format!("{name}=KEY"),
-                "expires" => *part = "expires=DATE".to_owned(),
+                "expires" => "expires=DATE".clone_into(part),
                 _ => {}
             }
         }
@@ -60,7 +60,7 @@ async fn the_defaults_are_djangos() {
 
 #[tokio::test]
 async fn each_setting_changes_its_attribute_and_no_other() {
-    let cases: [(&str, fn(&mut Settings), &str); 11] = [
+    let cases: [(&str, Configure, &str); 11] = [
         (
             "SESSION_COOKIE_AGE",
             |settings| settings.session_cookie_age = TimeDelta::seconds(60),
@@ -134,7 +134,7 @@ async fn each_setting_changes_its_attribute_and_no_other() {
 #[tokio::test]
 async fn a_deletion_reaches_the_cookie_that_was_set_whatever_the_settings() {
     // Without the domain, path and (where browsers insist on it) Secure of the original, another cookie is deleted.
-    let cases: [(fn(&mut Settings), &str); 4] = [
+    let cases: [(Configure, &str); 4] = [
         (
             |_| {},
             "sessionid=KEY; expires=DATE; Max-Age=0; Path=/; SameSite=Lax",

@@ -74,6 +74,9 @@ impl Site {
     }
 }
 
+/// What a case changes in the settings.
+pub(crate) type Configure = fn(&mut Settings);
+
 pub(crate) fn settings() -> Settings {
     Settings::new("a secret that is for tests alone")
 }

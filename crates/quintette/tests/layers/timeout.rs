@@ -9,7 +9,7 @@ use quintette::settings::Settings;
 use quintette_testkit::{Operation, When};
 use serde_json::{Value, json};
 
-use crate::site::{Answer, Site, Visitor};
+use crate::site::{Answer, Configure, Site, Visitor};
 
 const ACTIVITY: &str = "_session_init_timestamp_";
 const START: &str = "_session_start_timestamp_";
@@ -204,7 +204,7 @@ async fn without_expire_seconds_the_cookies_age_is_the_limit() {
 
 #[tokio::test]
 async fn the_redirect_is_the_settings_or_the_login_with_the_way_back() {
-    let cases: [(fn(&mut Settings), &str, &str); 4] = [
+    let cases: [(Configure, &str, &str); 4] = [
         (|_| {}, "/a/b?c=d", "/accounts/login/?next=/a/b"),
         (
             |_| {},
