@@ -25,24 +25,27 @@ const MARKER_TTL: Duration = Duration::from_mins(1);
 /// # Never older than the row
 ///
 /// The row decides; the cache follows it. Whoever is about to put a value into the cache first puts a *marker* there,
-/// a value nobody else has, and only then reads or writes the row. At the end the value takes the place of exactly that
-/// marker, by compare-and-swap. So a value gets into the cache only if nobody else began to read or write the row in
-/// between:
+/// a value nobody else has, and only then reads or writes the row. There are two rules:
 ///
-/// - A reader that is slow to fill finds its marker replaced by that of a writer, or of a logout, and fills nothing.
-/// - Of two writers the one whose marker was overwritten leaves the cache to the other. If it is the other's database
-///   write that fails, the marker stays, and readers go to the row.
-/// - A writer's compare-and-swap on the row fails if the row changed after it was read. So a writer whose marker is
-///   older than another's commit cannot have the newer row.
+/// 1. A value gets into the cache only in place of exactly its owner's marker, by compare-and-swap.
+/// 2. Whoever has changed the row touches the cache before it says so: its value takes the place of its marker, or,
+///    where the marker is no longer there, whatever is there is deleted.
+///
+/// So once a save or a logout is acknowledged, nothing older is in the cache, nor gets there: what was there before is
+/// overwritten or deleted by rule 2, and with it the marker of everyone who read the row before it changed, so that by
+/// rule 1 they fill nothing.
 ///
 /// To Django a marker is a pickled `None`, which it takes for an empty place: it reads the row. A marker expires after a
-/// minute, should its owner vanish; the order above does not depend on that time.
+/// minute, should its owner vanish; the rules do not depend on that time.
 ///
-/// A cache that fails costs speed, never the request. Two windows remain, and both need another program or an outage:
+/// A cache that fails costs speed, never the request. These windows remain:
 ///
 /// - A Django process fills and writes the cache without comparing. A Django reader that is slow between its row and
 ///   its fill can leave an older value there, as it can among Django processes, until the next write or expiry.
-/// - While this process cannot reach the cache but others can, what is there stays as it is until it expires.
+/// - While this process cannot reach the cache but others can, or where it is killed between the row and the cache, what
+///   others put there stays until it expires.
+/// - `LocMemCache` is one process's own. Another process that serves the same sessions has another one, which does not
+///   follow: with several processes, take a cache that they share.
 #[derive(Clone, Debug)]
 pub struct CachedDbEngine {
     db: DbEngine,
@@ -100,17 +103,17 @@ impl SessionEngine for CachedDbEngine {
             }
         };
         let stored = self.db.load(key).await?;
-        match (&stored, marker) {
+        match (&stored, &marker) {
             (Some(stored), Some(marker)) => {
                 let expires_at = stored.expires_at.unwrap_or_default();
                 let record = Record {
                     data: &stored.data,
                     expires_at,
                 };
-                self.fill(&name, &marker, &record).await;
+                self.fill(&name, marker, &record).await;
             }
-            (None, Some(marker)) => self.remove_marker(&name, &marker).await,
-            (_, None) => {}
+            (None, marker) => self.remove_marker(&name, marker.as_deref()).await,
+            (Some(_), None) => {}
         }
         Ok(stored)
     }
@@ -123,8 +126,8 @@ impl SessionEngine for CachedDbEngine {
         let name = self.name(key);
         let marker = self.add_marker(&name).await;
         let created = self.db.create(key, record).await?;
-        if let (Created::Stored(_), Some(marker)) = (&created, marker) {
-            self.fill(&name, &marker, record).await;
+        if let Created::Stored(_) = created {
+            self.follow(&name, marker.as_deref(), record).await;
         }
         Ok(created)
     }
@@ -138,7 +141,12 @@ impl SessionEngine for CachedDbEngine {
         let name = self.name(key);
         let marker = self.set_marker(&name).await;
         let replaced = self.db.replace(key, seen, record).await?;
-        self.follow(&name, marker, &replaced, record).await;
+        match replaced {
+            Replaced::Stored(_) => self.follow(&name, marker.as_deref(), record).await,
+            Replaced::Conflict | Replaced::Gone => {
+                self.remove_marker(&name, marker.as_deref()).await
+            }
+        }
         Ok(replaced)
     }
 
@@ -151,7 +159,12 @@ impl SessionEngine for CachedDbEngine {
         let name = self.name(key);
         let marker = self.set_marker(&name).await;
         let touched = self.db.touch(key, seen, record).await?;
-        self.follow(&name, marker, &touched, record).await;
+        match touched {
+            Replaced::Stored(_) => self.follow(&name, marker.as_deref(), record).await,
+            Replaced::Conflict | Replaced::Gone => {
+                self.remove_marker(&name, marker.as_deref()).await
+            }
+        }
         Ok(touched)
     }
 
@@ -163,8 +176,9 @@ impl SessionEngine for CachedDbEngine {
         let name = self.name(key);
         let marker = self.set_marker(&name).await;
         let deleted = self.db.delete(key, seen).await?;
-        if let Some(marker) = marker {
-            self.remove_marker(&name, &marker).await;
+        match deleted {
+            Deleted::Deleted | Deleted::Gone => self.remove(&name).await,
+            Deleted::Conflict => self.remove_marker(&name, marker.as_deref()).await,
         }
         Ok(deleted)
     }
@@ -186,18 +200,14 @@ impl SessionEngine for CachedDbEngine {
 }
 
 impl CachedDbEngine {
-    /// Puts the new value in the marker's place where the row was written, else takes the marker away.
-    async fn follow(
-        &self,
-        name: &str,
-        marker: Option<Vec<u8>>,
-        replaced: &Replaced,
-        record: &Record<'_>,
-    ) {
-        let Some(marker) = marker else { return };
-        match replaced {
-            Replaced::Stored(_) => self.fill(name, &marker, record).await,
-            Replaced::Conflict | Replaced::Gone => self.remove_marker(name, &marker).await,
+    /// After the row has changed: its value in the marker's place, or nothing (rule 2).
+    async fn follow(&self, name: &str, marker: Option<&[u8]>, record: &Record<'_>) {
+        let filled = match marker {
+            Some(marker) => self.fill(name, marker, record).await,
+            None => Swapped::Missing,
+        };
+        if filled != Swapped::Done {
+            self.remove(name).await;
         }
     }
 
@@ -235,7 +245,8 @@ impl CachedDbEngine {
         Some(marker)
     }
 
-    async fn fill(&self, name: &str, marker: &[u8], record: &Record<'_>) {
+    /// Puts a value in the place of exactly this marker (rule 1).
+    async fn fill(&self, name: &str, marker: &[u8], record: &Record<'_>) -> Swapped {
         let ttl = ttl(record);
         let filled = match record.data.to_pickle() {
             Ok(value) if !ttl.is_zero() => {
@@ -243,11 +254,25 @@ impl CachedDbEngine {
             }
             _ => self.cache.cache().delete(name, Some(marker)).await,
         };
-        ignore(filled);
+        filled.inspect_err(report).unwrap_or(Swapped::Conflict)
     }
 
-    async fn remove_marker(&self, name: &str, marker: &[u8]) {
-        ignore(self.cache.cache().delete(name, Some(marker)).await);
+    async fn remove_marker(&self, name: &str, marker: Option<&[u8]>) {
+        if let Some(marker) = marker {
+            let removed = self.cache.cache().delete(name, Some(marker)).await;
+            // Whoever overwrote the marker sees to the cache.
+            let _ = removed.inspect_err(report);
+        }
+    }
+
+    /// Deletes whatever is there.
+    async fn remove(&self, name: &str) {
+        let _ = self
+            .cache
+            .cache()
+            .delete(name, None)
+            .await
+            .inspect_err(report);
     }
 }
 
@@ -256,13 +281,6 @@ fn new_marker() -> Option<Vec<u8>> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).ok()?;
     Some(pickle::encode_none(&nonce))
-}
-
-/// Whoever overwrote the marker sees to the cache.
-fn ignore(swapped: Result<Swapped, CacheError>) {
-    if let Err(error) = swapped {
-        report(&error);
-    }
 }
 
 fn report(error: &CacheError) {
