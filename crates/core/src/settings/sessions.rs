@@ -80,7 +80,7 @@ pub enum SerializerName {
     /// `django.contrib.sessions.serializers.JSONSerializer`. Django's default.
     #[default]
     Json,
-    /// `django.contrib.sessions.serializers.PickleSerializer`, which Django had up to 4.2. Read for plain values only; nothing is executed.
+    /// `django.contrib.sessions.serializers.PickleSerializer`, which Django had up to 4.2. Plain values are read and written, others read by name; nothing is executed.
     Pickle,
 }
 
