@@ -63,6 +63,8 @@ impl Session {
     ///
     /// [`Interrupted`](SessionErrorKind::Interrupted) where the session was deleted since it was read; otherwise where
     /// the store cannot answer or the data cannot be stored. The changes are kept, so that a later save can store them.
+    /// Where the store's answer was lost, they may be stored already; a later save then applies an
+    /// [`update`](Self::update) once more.
     ///
     /// # Cancellation
     ///
@@ -71,14 +73,15 @@ impl Session {
         let session = self.clone();
         self.inner
             .sessions
-            .run_to_end(async move { session.commit().await })
+            .run_to_end(async move { session.commit(WhenEmpty::Create).await })
             .await
     }
 
     /// Deletes the session with all its data; what is inserted from here on goes into a new one. A logout. Django's
     /// `flush`.
     ///
-    /// Acts on the store at once, so that a client that hangs up cannot undo a logout.
+    /// Acts on the store at once, so that a client that hangs up cannot undo a logout. What a clone inserts while the store
+    /// is at it goes with the session.
     ///
     /// # Errors
     ///
@@ -199,60 +202,62 @@ impl Session {
         })
     }
 
-    /// The commit at the end of a request: nothing to do where this request has stored everything under a key of
-    /// its own, and no creation of an empty session for a key that the store does not know.
+    /// The commit at the end of a request.
     async fn commit_request(&self) -> Result<()> {
-        let settled = {
-            let state = self.state();
-            state.fresh && state.changes.is_empty()
-        };
-        if settled {
+        if self.is_settled() {
             return Ok(());
         }
-        if self.state().data.is_none() {
+        if self.state().changes.is_empty() {
+            // Where nothing was read yet, a key that the store does not know is forgotten here, and makes no session.
             self.data().await?;
-            if self.is_empty() {
-                return Ok(());
-            }
         }
-        self.commit().await.map(drop)
+        self.commit(WhenEmpty::Forget).await.map(drop)
     }
 
-    async fn commit(&self) -> Result<Saved> {
+    /// Whether this request has stored everything already, under a key of its own or in a session that it has ended.
+    fn is_settled(&self) -> bool {
+        let state = self.state();
+        let ended = |data: &SessionData| state.known && self.record(data).expires_at <= Utc::now();
+        state.changes.is_empty() && (state.fresh || state.data.as_deref().is_some_and(ended))
+    }
+
+    async fn commit(&self, when_empty: WhenEmpty) -> Result<Saved> {
         let _turn = self.inner.turn.lock().await;
         self.state().accessed = true;
         for retries in 0..MAX_ATTEMPTS {
-            let Some((key, revision)) = self.stored_revision().await? else {
+            let Some((key, revision)) = self.stored_revision(Unread::IsTrusted).await? else {
+                if when_empty == WhenEmpty::Forget && self.is_empty() {
+                    return Ok(Saved::Unchanged);
+                }
                 self.create().await?;
                 return Ok(Saved::Saved);
             };
-            let (changes, data) = self.state().begin();
-            let untouched = changes.is_empty();
-            match self.write(&key, &revision, &data, untouched).await {
-                Ok(Replaced::Stored(receipt)) => {
-                    self.state().stored(receipt);
+            let write = self.begin();
+            let untouched = write.changes.is_empty();
+            let record = self.record(&write.data);
+            let replaced = if untouched {
+                self.engine().touch(&key, &revision, &record).await?
+            } else {
+                self.engine().replace(&key, &revision, &record).await?
+            };
+            match replaced {
+                Replaced::Stored(receipt) => {
+                    write.stored(receipt);
                     return Ok(match (untouched, retries) {
                         (true, _) => Saved::Unchanged,
                         (false, 0) => Saved::Saved,
                         (false, retries) => Saved::Merged { retries },
                     });
                 }
-                Ok(Replaced::Conflict) => self.state().undo(changes),
-                Ok(Replaced::Gone) => {
-                    self.state().undo(changes);
-                    return Err(SessionError::interrupted());
-                }
-                Err(error) => {
-                    self.state().undo(changes);
-                    return Err(error);
-                }
+                Replaced::Conflict => {}
+                Replaced::Gone => return Err(SessionError::interrupted()),
             }
         }
         Err(contended())
     }
 
     /// The key and the revision to write over; loads where none is known. `None` where there is nothing to write over.
-    async fn stored_revision(&self) -> Result<Option<(SessionKey, Revision)>> {
+    async fn stored_revision(&self, unread: Unread) -> Result<Option<(SessionKey, Revision)>> {
         let (key, revision) = {
             let state = self.state();
             let Some(key) = &state.key else {
@@ -267,20 +272,12 @@ impl Session {
         let mut state = self.state();
         match stored {
             Some(stored) => {
-                let revision = stored.revision.clone().ok_or_else(|| {
-                    SessionError::new(
-                        SessionErrorKind::Misconfigured,
-                        "the engine loaded for an update without a revision",
-                    )
-                })?;
+                let revision = stored.revision.clone().ok_or_else(no_revision)?;
                 state.rebase(stored)?;
                 Ok(Some((key, revision)))
             }
-            // Deleted since it was read. Django takes the key at its word, too, where the first thing that happens to
-            // a session is `clear` or `save`, neither of which reads.
             None if state.known
-                || state.changes.is_empty()
-                || state.changes.starts_with_clear() =>
+                || (unread == Unread::IsTrusted && state.takes_key_at_its_word()) =>
             {
                 Err(SessionError::interrupted())
             }
@@ -291,33 +288,11 @@ impl Session {
         }
     }
 
-    async fn write(
-        &self,
-        key: &SessionKey,
-        seen: &Revision,
-        data: &SessionData,
-        untouched: bool,
-    ) -> Result<Replaced> {
-        let record = self.record(data);
-        if untouched {
-            self.engine().touch(key, seen, &record).await
-        } else {
-            self.engine().replace(key, seen, &record).await
-        }
-    }
-
     async fn create(&self) -> Result<()> {
-        let (changes, data) = self.state().begin();
-        match self.create_record(&data).await {
-            Ok((key, receipt)) => {
-                self.state().renamed(key, receipt);
-                Ok(())
-            }
-            Err(error) => {
-                self.state().undo(changes);
-                Err(error)
-            }
-        }
+        let write = self.begin();
+        let (key, receipt) = self.create_record(&write.data).await?;
+        write.renamed(key, receipt);
+        Ok(())
     }
 
     async fn create_record(&self, data: &SessionData) -> Result<(SessionKey, Receipt)> {
@@ -332,71 +307,85 @@ impl Session {
     }
 
     async fn cycle(&self) -> Result<()> {
-        let Some((old, seen)) = self.stored_revision().await? else {
+        let Some((old, seen)) = self.stored_revision(Unread::IsUnknown).await? else {
             return self.create().await;
         };
-        let (changes, data) = self.state().begin();
-        let cycled = self.move_record(&old, seen, &changes, &data).await;
-        let mut state = self.state();
-        match cycled {
-            Ok((key, receipt, carried)) => {
-                state.renamed(key, receipt);
-                if let Some(mut data) = carried {
-                    state.changes.replay(&mut data)?;
-                    state.data = Some(Arc::new(data));
-                }
-                Ok(())
-            }
+        let write = self.begin();
+        let (new, receipt) = self.create_record(&write.data).await?;
+        let moved = self
+            .move_record(&old, seen, &new, receipt, &write.changes)
+            .await;
+        let (receipt, carried) = match moved {
+            Ok(moved) => moved,
             Err(error) => {
-                state.undo(changes);
-                Err(error)
+                // The copy goes as well. Should that fail, too: nobody was told its key.
+                let _ = self.engine().delete(&new, None).await;
+                return Err(error);
             }
-        }
+        };
+        write.renamed(new, receipt);
+        self.state().carry(carried)
     }
 
-    /// Copies the session to a new key and deletes the old one, exactly as it was copied: what others have stored
-    /// there meanwhile is carried over first, and returned.
+    /// Deletes the old session exactly as it was copied to the new one. What others have stored there meanwhile is
+    /// carried over first, and returned.
     async fn move_record(
         &self,
         old: &SessionKey,
         mut seen: Revision,
+        new: &SessionKey,
+        mut receipt: Receipt,
         changes: &Changes,
-        data: &SessionData,
-    ) -> Result<(SessionKey, Receipt, Option<SessionData>)> {
-        let (new, mut receipt) = self.create_record(data).await?;
+    ) -> Result<(Receipt, Option<SessionData>)> {
         let mut carried = None;
         for _ in 0..MAX_ATTEMPTS {
             match self.engine().delete(old, Some(&seen)).await? {
-                Deleted::Deleted => return Ok((new, receipt, carried)),
-                Deleted::Gone => break,
+                Deleted::Deleted => return Ok((receipt, carried)),
+                Deleted::Gone => return Err(SessionError::interrupted()),
                 Deleted::Conflict => {}
             }
-            let Some(Stored {
-                mut data,
-                revision: Some(newest),
-                ..
-            }) = self.engine().load_for_update(old).await?
-            else {
-                break;
-            };
+            let (mut data, newest) = self.newest(old).await?;
             seen = newest;
             changes.replay(&mut data)?;
-            let Some(copy) = receipt.revision.clone() else {
-                break;
+            let copy = match receipt.revision {
+                Some(copy) => copy,
+                None => self.newest(new).await?.1,
             };
-            let Replaced::Stored(replaced) = self
+            let replaced = self
                 .engine()
-                .replace(&new, &copy, &self.record(&data))
-                .await?
-            else {
-                break;
+                .replace(new, &copy, &self.record(&data))
+                .await?;
+            let Replaced::Stored(stored) = replaced else {
+                return Err(SessionError::interrupted());
             };
-            receipt = replaced;
+            receipt = stored;
             carried = Some(data);
         }
-        // Logged out while it was being given a new key: the copy goes as well.
-        self.engine().delete(&new, None).await?;
-        Err(SessionError::interrupted())
+        Err(contended())
+    }
+
+    async fn newest(&self, key: &SessionKey) -> Result<(SessionData, Revision)> {
+        match self.engine().load_for_update(key).await? {
+            Some(Stored {
+                data,
+                revision: Some(revision),
+                ..
+            }) => Ok((data, revision)),
+            Some(_) => Err(no_revision()),
+            None => Err(SessionError::interrupted()),
+        }
+    }
+
+    /// Takes the changes that a write is about to store, and the data with them; what is changed while it runs is
+    /// collected anew.
+    fn begin(&self) -> Write<'_> {
+        let mut state = self.state();
+        Write {
+            session: self,
+            changes: mem::take(&mut state.changes),
+            data: state.data.clone().unwrap_or_default(),
+            done: false,
+        }
     }
 
     fn engine(&self) -> &dyn SessionEngine {
@@ -413,21 +402,62 @@ impl Session {
     }
 }
 
-impl State {
-    /// Takes the changes that a write is about to store, and the data with them; what is changed while it runs is
-    /// collected anew.
-    fn begin(&mut self) -> (Changes, Arc<SessionData>) {
-        (
-            mem::take(&mut self.changes),
-            self.data.clone().unwrap_or_default(),
-        )
+/// What a commit does about a session that holds nothing and has no key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WhenEmpty {
+    /// Stores it, as Django's `save` does.
+    Create,
+    Forget,
+}
+
+/// What an unknown key is, of which nothing was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    /// That of a session which was deleted, where Django would have taken it at its word.
+    IsTrusted,
+    IsUnknown,
+}
+
+/// A write that is under way. Unless it is done, its changes go back before those that were made meanwhile, also where
+/// it fails, panics or is dropped half-way.
+struct Write<'s> {
+    session: &'s Session,
+    changes: Changes,
+    data: Arc<SessionData>,
+    done: bool,
+}
+
+impl Write<'_> {
+    fn stored(mut self, receipt: Receipt) {
+        self.done = true;
+        self.session.state().stored(receipt);
     }
 
-    /// The write did not happen: its changes come before those that were made meanwhile.
-    fn undo(&mut self, changes: Changes) {
-        let newer = mem::replace(&mut self.changes, changes);
-        self.changes.append(newer);
-        self.revision = None;
+    fn renamed(mut self, key: SessionKey, receipt: Receipt) {
+        self.done = true;
+        let mut state = self.session.state();
+        state.key = Some(key);
+        state.fresh = true;
+        state.modified = true;
+        state.stored(receipt);
+    }
+}
+
+impl Drop for Write<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            let mut state = self.session.state();
+            let newer = mem::replace(&mut state.changes, mem::take(&mut self.changes));
+            state.changes.append(newer);
+            state.revision = None;
+        }
+    }
+}
+
+impl State {
+    /// Django does not read before `clear` and `save`, and so believes that there is such a session.
+    fn takes_key_at_its_word(&self) -> bool {
+        self.changes.is_empty() || self.changes.starts_with_clear()
     }
 
     fn stored(&mut self, receipt: Receipt) {
@@ -440,12 +470,26 @@ impl State {
         self.known = true;
     }
 
-    fn renamed(&mut self, key: SessionKey, receipt: Receipt) {
-        self.key = Some(key);
-        self.fresh = true;
-        self.modified = true;
-        self.stored(receipt);
+    /// Takes over what was stored in place of `data`, with what was changed since on top.
+    fn carry(&mut self, stored: Option<SessionData>) -> Result<()> {
+        let Some(mut data) = stored else {
+            return Ok(());
+        };
+        // Should a change not apply, there is no view of what is stored, and it has to be read again.
+        self.data = None;
+        let revision = self.revision.take();
+        self.changes.replay(&mut data)?;
+        self.data = Some(Arc::new(data));
+        self.revision = revision;
+        Ok(())
     }
+}
+
+fn no_revision() -> SessionError {
+    SessionError::new(
+        SessionErrorKind::Misconfigured,
+        "the engine loaded for an update without a revision",
+    )
 }
 
 fn contended() -> SessionError {

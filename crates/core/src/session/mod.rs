@@ -328,6 +328,9 @@ impl Session {
 
     /// The value under `key`; where there is none, `default`, which is then stored. Django's `session.setdefault`.
     ///
+    /// Where two requests do so at once, the value that is stored first stays, and the other request has got a default
+    /// that is not: [`save`](Self::save) before you hand out a token that was made so, and read it again.
+    ///
     /// # Errors
     ///
     /// Where the store cannot answer, the value is not a `T`, or `default` cannot be written as JSON.
