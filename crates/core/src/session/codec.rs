@@ -5,9 +5,9 @@ use tracing::warn;
 use crate::json::JsonError;
 use crate::pickle::PickleError;
 use crate::settings::{SerializerName, Settings};
-use crate::signing::{MAX_DECOMPRESSED, TimestampSigner};
+use crate::signing::TimestampSigner;
 
-use super::{SessionData, SessionError, SessionErrorKind};
+use super::{SessionData, SessionError};
 
 /// The salt of everything Django's storing engines sign: `"django.contrib.sessions." + class name`
 /// (`SessionBase.key_salt`).
@@ -107,20 +107,9 @@ impl Codec {
     ///
     /// # Errors
     ///
-    /// Where the data holds a value that the serializer cannot carry, or takes more than [`MAX_DECOMPRESSED`] bytes.
+    /// Where the data holds a value that the serializer cannot carry.
     pub fn encode(&self, data: &SessionData) -> Result<String, SessionError> {
         let bytes = self.serializer.encode(data)?;
-        // What cannot be read back may not be written.
-        if bytes.len() > MAX_DECOMPRESSED {
-            return Err(SessionError::new(
-                SessionErrorKind::TooLarge,
-                format!(
-                    "the session is not saved: it takes {} bytes, and {MAX_DECOMPRESSED} are the most. \
-                     Keep the data elsewhere, and its key in the session",
-                    bytes.len()
-                ),
-            ));
-        }
         Ok(self.signer.sign_bytes(&bytes, true))
     }
 

@@ -4,9 +4,17 @@ use std::fmt;
 use indexmap::IndexMap;
 
 use crate::json::{self, JsonError, RawJson};
-use crate::pickle::{self, Decoded, PickleError};
+use crate::pickle::{self, Decoded, MAX_EXPANDED, PickleError};
+use crate::signing::MAX_DECOMPRESSED;
 
-use super::SessionError;
+use super::{SessionError, SessionErrorKind};
+
+/// The bounds of what is read, both in a signed text and in a pickle.
+const MAX_SIZE: usize = if MAX_DECOMPRESSED < MAX_EXPANDED {
+    MAX_DECOMPRESSED
+} else {
+    MAX_EXPANDED
+};
 
 /// What a session holds: keys in the order of their insertion, each with the raw text of its value.
 ///
@@ -60,9 +68,9 @@ impl SessionData {
     ///
     /// # Errors
     ///
-    /// Where it holds a foreign value: the error names its key.
+    /// Where it holds a foreign value (the error names its key), or more than 16 MiB.
     pub fn to_json(&self) -> Result<String, SessionError> {
-        self.native()?;
+        self.check_writable()?;
         Ok(json::write_object(self.json_entries()))
     }
 
@@ -70,9 +78,9 @@ impl SessionData {
     ///
     /// # Errors
     ///
-    /// Where it holds a foreign value: the error names its key.
+    /// Where it holds a foreign value (the error names its key), or more than 16 MiB.
     pub fn to_pickle(&self) -> Result<Vec<u8>, SessionError> {
-        self.native()?;
+        self.check_writable()?;
         Ok(pickle::encode_dict(self.json_entries()))
     }
 
@@ -143,14 +151,27 @@ impl SessionData {
         }
     }
 
-    fn native(&self) -> Result<(), SessionError> {
-        let foreign = self.entries.iter().find_map(|(key, value)| match value {
-            Decoded::Foreign(python_type) => Some((key, python_type)),
-            Decoded::Json(_) => None,
-        });
-        foreign.map_or(Ok(()), |(key, python_type)| {
-            Err(SessionError::foreign(&json::unescape_key(key), python_type))
-        })
+    /// What cannot be read back may not be written.
+    fn check_writable(&self) -> Result<(), SessionError> {
+        let mut size = 0;
+        for (key, value) in &self.entries {
+            match value {
+                Decoded::Json(raw) => size += key.len() + raw.as_str().len() + 4,
+                Decoded::Foreign(python_type) => {
+                    return Err(SessionError::foreign(&json::unescape_key(key), python_type));
+                }
+            }
+        }
+        if size > MAX_SIZE {
+            return Err(SessionError::new(
+                SessionErrorKind::TooLarge,
+                format!(
+                    "the session is not saved: it takes {size} bytes, and {MAX_SIZE} are the most. Keep the data \
+                     elsewhere, and its key in the session"
+                ),
+            ));
+        }
+        Ok(())
     }
 
     fn json_entries(&self) -> impl Iterator<Item = (&str, &RawJson)> {

@@ -21,8 +21,7 @@
 //! SESSION_COOKIE_SECURE = true
 //!
 //! [CACHES.default]
-//! BACKEND = "django.core.cache.backends.redis.RedisCache"
-//! LOCATION = "redis://127.0.0.1:6379/0"
+//! BACKEND = "django.core.cache.backends.locmem.LocMemCache"
 //! KEY_PREFIX = "shop"
 //! ```
 //!

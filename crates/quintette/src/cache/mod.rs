@@ -69,5 +69,7 @@ impl NamedCache {
 }
 
 fn max_entries(cache: &CacheSettings) -> Option<u64> {
-    cache.options.get("MAX_ENTRIES")?.as_u64()
+    let entries = cache.options.get("MAX_ENTRIES")?;
+    // Django takes int() of it.
+    entries.as_u64().or_else(|| entries.as_str()?.parse().ok())
 }

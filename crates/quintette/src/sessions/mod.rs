@@ -10,12 +10,14 @@
 //! | `file` ([`FileEngine`](engines::FileEngine)) | a directory | one machine without a database |
 //! | `signed_cookies` ([`SignedCookiesEngine`](engines::SignedCookiesEngine)) | the visitor's browser | no store at all |
 
+mod clean_up;
 mod connect;
 pub mod engines;
 pub mod layer;
 mod response;
 pub mod timeout;
 
+pub use clean_up::clear_expired_every;
 pub use connect::connect;
 pub use layer::SessionLayer;
 pub use quintette_core::session::*;

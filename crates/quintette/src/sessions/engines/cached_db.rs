@@ -144,7 +144,7 @@ impl SessionEngine for CachedDbEngine {
         match replaced {
             Replaced::Stored(_) => self.follow(&name, marker.as_deref(), record).await,
             Replaced::Conflict | Replaced::Gone => {
-                self.remove_marker(&name, marker.as_deref()).await
+                self.remove_marker(&name, marker.as_deref()).await;
             }
         }
         Ok(replaced)
@@ -162,7 +162,7 @@ impl SessionEngine for CachedDbEngine {
         match touched {
             Replaced::Stored(_) => self.follow(&name, marker.as_deref(), record).await,
             Replaced::Conflict | Replaced::Gone => {
-                self.remove_marker(&name, marker.as_deref()).await
+                self.remove_marker(&name, marker.as_deref()).await;
             }
         }
         Ok(touched)
