@@ -107,7 +107,7 @@ async fn a_logout_is_finished_though_the_client_hung_up() {
 async fn a_save_that_has_not_reached_the_store_yet_is_finished_too() {
     let site = Site::new();
     let cookie = site.session(&[("n", json!(1))]).await;
-    let mut loading = site.gates.hold(When::Before, Operation::Load);
+    let mut loading = site.gates.hold(When::Before, Operation::LoadForUpdate);
     let mut after = site.gates.hold(When::After, Operation::Replace);
     let mut connection = Connection::open(&site).await;
     connection.request("/", &cookie).await;
