@@ -84,6 +84,19 @@ async fn reading_and_writing_are_two_calls() {
 }
 
 #[tokio::test]
+async fn writing_without_reading_is_two_calls_past_any_cache() {
+    let site = Site::new();
+    let cookie = site.session(&[("n", json!(1))]).await;
+    let handler = async |session: Session| session.insert("m", 2);
+    site.visitor(handler).with_cookie(&cookie).get("/").await;
+    assert_eq!(
+        site.counter.take_calls(),
+        [Operation::LoadForUpdate, Operation::Replace]
+    );
+    assert_eq!(site.stored(&cookie).await.unwrap(), r#"{"n":1,"m":2}"#);
+}
+
+#[tokio::test]
 async fn a_new_session_is_one_call() {
     let site = Site::new();
     let mut visitor = site.visitor(count);
