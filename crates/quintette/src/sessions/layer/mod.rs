@@ -12,7 +12,7 @@
 //! Where saving fails, the response is replaced: 400 where the session was deleted meanwhile, 503 with `Retry-After`
 //! where the store is down.
 //!
-//! It is a plain tower layer, for axum and for anything else that speaks [`http`]:
+//! It is a plain tower layer, for axum and for anything else that speaks [`http`] with bodies of [`bytes::Bytes`]:
 //!
 //! ```
 //! use axum::{Router, routing::get};

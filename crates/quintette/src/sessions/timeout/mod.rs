@@ -14,7 +14,8 @@
 //! A visitor without a session is left alone, and a request with an unknown session creates none. An expired session
 //! is flushed, and the visitor redirected.
 //!
-//! The layer stands inside the session layer. In axum the last `layer` is the outermost:
+//! The layer stands inside the session layer, around the outermost `Router`: within a nested one the path that it sends
+//! along as `next` is without its prefix. In axum the last `layer` is the outermost:
 //!
 //! ```
 //! use axum::{Router, routing::get};
