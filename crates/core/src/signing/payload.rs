@@ -1,3 +1,5 @@
+use std::cell::RefCell;
+
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use chrono::TimeDelta;
@@ -104,13 +106,19 @@ pub(super) fn decode(encoded: &str) -> Result<Vec<u8>, PayloadError> {
 
 /// The zlib stream of `data`, as Python's `zlib.compress`; `None` where it would be longer than the data.
 pub fn deflate(data: &[u8]) -> Option<Vec<u8>> {
-    let mut stream = Compress::new(Compression::default(), true);
-    // Longer than the data is of no use, so there need not be room for it.
-    let mut out = Vec::with_capacity(data.len());
-    match stream.compress_vec(data, &mut out, FlushCompress::Finish) {
-        Ok(Status::StreamEnd) => Some(out),
-        _ => None,
+    thread_local! {
+        // A new one takes 300 KB, which are cleared first: more work than compressing a session.
+        static STREAM: RefCell<Compress> = RefCell::new(Compress::new(Compression::default(), true));
     }
+    STREAM.with_borrow_mut(|stream| {
+        stream.reset();
+        // Longer than the data is of no use, so there need not be room for it.
+        let mut out = Vec::with_capacity(data.len());
+        match stream.compress_vec(data, &mut out, FlushCompress::Finish) {
+            Ok(Status::StreamEnd) => Some(out),
+            _ => None,
+        }
+    })
 }
 
 /// What a zlib stream holds. As Python, ignores what follows the stream, and accepts none that is cut off.
@@ -119,7 +127,16 @@ pub fn deflate(data: &[u8]) -> Option<Vec<u8>> {
 ///
 /// Where it is no zlib stream, or holds more than [`MAX_DECOMPRESSED`] bytes.
 pub fn inflate(data: &[u8]) -> Result<Vec<u8>, PayloadError> {
-    let mut stream = Decompress::new(true);
+    thread_local! {
+        static STREAM: RefCell<Decompress> = RefCell::new(Decompress::new(true));
+    }
+    STREAM.with_borrow_mut(|stream| {
+        stream.reset(true);
+        inflate_with(stream, data)
+    })
+}
+
+fn inflate_with(stream: &mut Decompress, data: &[u8]) -> Result<Vec<u8>, PayloadError> {
     let mut out = Vec::with_capacity(data.len().saturating_mul(4).clamp(256, MAX_DECOMPRESSED));
     let mut rest = data;
     loop {

@@ -1,8 +1,8 @@
 use chrono::Utc;
 use quintette_core::time::TimeZone;
-use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, Connection};
 
+use super::connections::Connections;
 use super::session_table::to_text;
 use crate::db::migrations::{Migrated, Migration};
 
@@ -21,10 +21,10 @@ const MIGRATIONS: &[Migration] = &[Migration {
 const RECORDER: &str = r#"CREATE TABLE IF NOT EXISTS "django_migrations" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "app" varchar(255) NOT NULL, "name" varchar(255) NOT NULL, "applied" datetime NOT NULL)"#;
 
 pub(super) async fn migrate(
-    pool: &SqlitePool,
+    connections: &Connections,
     time_zone: TimeZone,
 ) -> Result<Vec<Migrated>, sqlx::Error> {
-    let mut connection = pool.acquire().await?;
+    let mut connection = connections.acquire().await?;
     // Immediate: two programs that start at once do not both find the tables missing.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::query(RECORDER).execute(&mut *transaction).await?;
@@ -69,9 +69,9 @@ pub(super) async fn migrate(
 const HAS_TABLE: &str =
     "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?)";
 
-pub(super) async fn has_table(pool: &SqlitePool, table: &str) -> Result<bool, sqlx::Error> {
+pub(super) async fn has_table(connections: &Connections, table: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(HAS_TABLE)
         .bind(table)
-        .fetch_one(pool)
+        .fetch_one(&mut *connections.acquire().await?)
         .await
 }

@@ -1,5 +1,6 @@
 //! Django's tables on SQLite, as Django keeps them there: dates are naive text, in UTC with `USE_TZ`.
 
+mod connections;
 mod migrations;
 mod session_table;
 
@@ -11,24 +12,23 @@ use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::{Settings, SqliteLocation};
 use quintette_core::time::TimeZone;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool};
 
 use super::error::{missing_table, translate};
 use super::{Driver, Migrated, SessionTable};
+use connections::Connections;
 use session_table::SqliteSessionTable;
 
 /// How long a statement waits for another process that writes, before it fails as locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a request waits for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An SQLite file, or the pool of an application that has one.
 #[derive(Clone, Debug)]
 pub struct SqliteDatabase {
-    reader: SqlitePool,
+    reader: Connections,
     /// SQLite has one writer at a time. Ours queue for one connection, first come, first served; on connections of
     /// their own they would poll for the file's lock, and the unlucky would starve.
-    writer: SqlitePool,
+    writer: Connections,
     place: Arc<str>,
     time_zone: TimeZone,
 }
@@ -53,8 +53,8 @@ impl SqliteDatabase {
             .to_string()
             .into();
         Self {
-            reader: pool.clone(),
-            writer: pool,
+            reader: Connections::Pool(pool.clone()),
+            writer: Connections::Pool(pool),
             place,
             time_zone: settings.into(),
         }
@@ -66,7 +66,7 @@ impl SqliteDatabase {
         create: bool,
     ) -> Result<Self, SessionError> {
         let SqliteLocation::File(path) = location else {
-            return Self::open_in_memory(settings).await;
+            return Ok(Self::open_in_memory(settings));
         };
         if !create && !path.exists() {
             return Err(SessionError::new(
@@ -84,21 +84,10 @@ impl SqliteDatabase {
             .busy_timeout(BUSY_TIMEOUT)
             // Readers and a writer go on side by side; Django reads and writes such a file as any other.
             .journal_mode(SqliteJournalMode::Wal);
-        let pool = |connections: u32| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                // A file does not hang up: there is nothing to ask before each statement.
-                .test_before_acquire(false)
-                .idle_timeout(None)
-                .max_lifetime(None)
-        };
-        let readers = std::thread::available_parallelism()
-            .map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2));
-        let writer = pool(1).connect_with(options.clone()).await;
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let database = Self {
-            writer: writer.map_err(|error| cannot_open(path, error))?,
-            reader: pool(readers.clamp(2, 8)).connect_lazy_with(options),
+            writer: Connections::own(options.clone(), 1),
+            reader: Connections::own(options, cores.clamp(4, 8)),
             place: path.display().to_string().into(),
             time_zone: settings.into(),
         };
@@ -106,21 +95,15 @@ impl SqliteDatabase {
         Ok(database)
     }
 
-    /// One connection that is never closed: with the last one, the database would go.
-    async fn open_in_memory(settings: &Settings) -> Result<Self, SessionError> {
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect("sqlite::memory:")
-            .await
-            .map_err(|error| translate(":memory:", error))?;
-        Ok(Self {
-            reader: pool.clone(),
-            writer: pool,
+    /// One connection for all, that is never closed: with it, the database would go.
+    fn open_in_memory(settings: &Settings) -> Self {
+        let connections = Connections::own(SqliteConnectOptions::new().in_memory(true), 1);
+        Self {
+            reader: connections.clone(),
+            writer: connections,
             place: ":memory:".into(),
             time_zone: settings.into(),
-        })
+        }
     }
 
     /// Tells a read-only database at start-up, and not with the first visitor's cart.

@@ -6,6 +6,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
 
 use super::SqliteDatabase;
+use super::connections::Lease;
 use crate::db::error::translate;
 use crate::db::{SessionRow, SessionTable};
 
@@ -39,6 +40,14 @@ impl SqliteSessionTable {
         })
     }
 
+    async fn reader(&self) -> Result<Lease, SessionError> {
+        self.database.reader.acquire().await.map_err(self.failed())
+    }
+
+    async fn writer(&self) -> Result<Lease, SessionError> {
+        self.database.writer.acquire().await.map_err(self.failed())
+    }
+
     fn failed(&self) -> impl Fn(sqlx::Error) -> SessionError + '_ {
         |error| translate(&self.database.place, error)
     }
@@ -60,7 +69,7 @@ impl SessionTable for SqliteSessionTable {
         )
         .bind(key.as_str())
         .bind(self.text(now))
-        .fetch_optional(&self.database.reader)
+        .fetch_optional(&mut *self.reader().await?)
         .await
         .map_err(self.failed())?;
         row.map(|row| self.row(&row))
@@ -81,7 +90,7 @@ impl SessionTable for SqliteSessionTable {
         .bind(key.as_str())
         .bind(data)
         .bind(self.text(expires_at))
-        .execute(&self.database.writer)
+        .execute(&mut *self.writer().await?)
         .await;
         self.one(result)
     }
@@ -103,7 +112,7 @@ impl SessionTable for SqliteSessionTable {
         .bind(key.as_str())
         .bind(seen)
         .bind(self.text(now))
-        .execute(&self.database.writer)
+        .execute(&mut *self.writer().await?)
         .await;
         self.one(result)
     }
@@ -123,7 +132,7 @@ impl SessionTable for SqliteSessionTable {
         .bind(key.as_str())
         .bind(seen)
         .bind(self.text(now))
-        .execute(&self.database.writer)
+        .execute(&mut *self.writer().await?)
         .await;
         self.one(result)
     }
@@ -135,7 +144,7 @@ impl SessionTable for SqliteSessionTable {
         .bind(key.as_str())
         .bind(seen)
         .bind(seen)
-        .execute(&self.database.writer)
+        .execute(&mut *self.writer().await?)
         .await;
         self.one(result)
     }
@@ -144,7 +153,7 @@ impl SessionTable for SqliteSessionTable {
         let count: i64 =
             sqlx::query_scalar("SELECT COUNT(*) FROM django_session WHERE expire_date < ?")
                 .bind(self.text(now))
-                .fetch_one(&self.database.reader)
+                .fetch_one(&mut *self.reader().await?)
                 .await
                 .map_err(self.failed())?;
         Ok(u64::try_from(count).unwrap_or_default())
@@ -157,7 +166,7 @@ impl SessionTable for SqliteSessionTable {
         )
         .bind(self.text(now))
         .bind(limit)
-        .execute(&self.database.writer)
+        .execute(&mut *self.writer().await?)
         .await
         .map_err(self.failed())?;
         Ok(deleted.rows_affected())
@@ -176,7 +185,7 @@ impl SessionTable for SqliteSessionTable {
         .bind(after.map_or("", SessionKey::as_str))
         .bind(self.text(now))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.database.reader)
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(self.failed())?;
         let rows =

@@ -16,6 +16,7 @@ use quintette_core::session::{
 };
 use quintette_core::settings::Settings;
 use quintette_core::time::TimeZone;
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use directory::{Content, Directory};
@@ -67,7 +68,11 @@ const BATCH: usize = 500;
 #[derive(Clone)]
 pub struct FileEngine {
     files: Arc<Files>,
+    turns: Arc<Semaphore>,
 }
+
+/// How many operations go on at once. Each takes a thread, and most of its time waits for the disk.
+const AT_ONCE: usize = 16;
 
 /// What the threads that may block need.
 #[derive(Clone)]
@@ -95,6 +100,7 @@ impl FileEngine {
             .check()
             .map_err(|error| misconfigured(&directory, error))?;
         Ok(Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
             files: Arc::new(Files {
                 directory,
                 codec: Codec::new(settings),
@@ -113,6 +119,7 @@ impl FileEngine {
         let files = Arc::unwrap_or_clone(self.files);
         Self {
             files: Arc::new(Files { codec, ..files }),
+            turns: self.turns,
         }
     }
 
@@ -124,7 +131,14 @@ impl FileEngine {
         let files = Arc::clone(&self.files);
         let path = self.files.directory.path().display();
         let name = || format!("the session directory {path} (SESSION_FILE_PATH)");
-        match tokio::task::spawn_blocking(move || work(&files)).await {
+        // Never closed, so never without a turn; the work keeps it to its end.
+        let turn = self.turns.clone().acquire_owned().await.ok();
+        let work = move || {
+            let done = work(&files);
+            drop(turn);
+            done
+        };
+        match tokio::task::spawn_blocking(work).await {
             Ok(result) => result.map_err(|error| SessionError::unavailable(&name(), error)),
             Err(stopped) => Err(SessionError::unavailable(&name(), stopped)),
         }
