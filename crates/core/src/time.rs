@@ -17,6 +17,28 @@ pub struct TimeZone {
     pub zone: Tz,
 }
 
+/// The nearest time that Python's dates, Django's text columns and cookies can hold in every time zone: from year 1 to
+/// 9999.
+pub(crate) fn within_python(time: DateTime<Utc>) -> DateTime<Utc> {
+    const FIRST: i64 = -62_135_510_400; // 0001-01-02T00:00:00Z
+    const LAST: i64 = 253_402_214_400; // 9999-12-31T00:00:00Z
+    match time.timestamp() {
+        ..FIRST => DateTime::from_timestamp(FIRST, 0).unwrap_or(time),
+        LAST.. => DateTime::from_timestamp(LAST, 0).unwrap_or(time),
+        _ => time,
+    }
+}
+
+/// This long after `time`, or as far as Python's dates go.
+pub(crate) fn after(time: DateTime<Utc>, delta: chrono::TimeDelta) -> DateTime<Utc> {
+    let end = if delta < chrono::TimeDelta::zero() {
+        DateTime::<Utc>::MIN_UTC
+    } else {
+        DateTime::<Utc>::MAX_UTC
+    };
+    within_python(time.checked_add_signed(delta).unwrap_or(end))
+}
+
 impl From<&Settings> for TimeZone {
     fn from(settings: &Settings) -> Self {
         Self {
@@ -48,6 +70,7 @@ impl TimeZone {
 
     /// The text that Python's `isoformat()` gives: with its offset, or naive in `TIME_ZONE`.
     pub fn isoformat(self, time: DateTime<FixedOffset>) -> String {
+        let time = within_python(time.to_utc()).with_timezone(time.offset());
         let seconds = if time.timestamp_subsec_micros() == 0 {
             "%Y-%m-%dT%H:%M:%S"
         } else {
@@ -139,6 +162,20 @@ mod tests {
             zone: Tz::America__Chicago,
         };
         assert!(chicago.parse("2027-03-14T02:30:00").is_some());
+    }
+
+    #[test]
+    fn no_time_is_beyond_pythons_years() {
+        let last = after(Utc::now(), chrono::TimeDelta::MAX);
+        assert_eq!(last.to_string(), "9999-12-31 00:00:00 UTC");
+        let first = after(Utc::now(), chrono::TimeDelta::MIN);
+        assert_eq!(first.to_string(), "0001-01-02 00:00:00 UTC");
+        let chicago = TimeZone {
+            use_tz: true,
+            zone: Tz::America__Chicago,
+        };
+        let end = chicago.parse("9999-12-31T23:59:59.999999-12:00").unwrap();
+        assert_eq!(chicago.isoformat(end), "9999-12-30T12:00:00-12:00");
     }
 
     #[test]

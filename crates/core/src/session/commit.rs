@@ -14,6 +14,9 @@ use super::{
 /// Each conflict means that another request got its write done, so this many in a row are a defect elsewhere.
 const MAX_ATTEMPTS: u32 = 10_000;
 
+/// Two random keys are never the same. A store that refuses so many cannot take any.
+const MAX_KEYS: u32 = 10;
+
 /// What [`Session::save`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saved {
@@ -296,14 +299,19 @@ impl Session {
     }
 
     async fn create_record(&self, data: &SessionData) -> Result<(SessionKey, Receipt)> {
-        for _ in 0..MAX_ATTEMPTS {
+        for _ in 0..MAX_KEYS {
             let key = SessionKey::random()?;
             if let Created::Stored(receipt) = self.engine().create(&key, &self.record(data)).await?
             {
                 return Ok((receipt.key.clone().unwrap_or(key), receipt));
             }
         }
-        Err(contended())
+        Err(SessionError::new(
+            SessionErrorKind::Unavailable,
+            format!(
+                "the session store takes none of {MAX_KEYS} new keys: it cannot store new sessions"
+            ),
+        ))
     }
 
     async fn cycle(&self) -> Result<()> {

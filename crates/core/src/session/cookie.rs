@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::settings::{SameSite, Settings};
+use crate::time::after;
 
 /// The value of the cookie `name` in these `Cookie` headers; the last one, where there are several, as in Django.
 ///
@@ -42,9 +43,7 @@ pub fn set(
     now: DateTime<Utc>,
 ) -> String {
     let age = max_age.map(|age| {
-        let expires = now
-            .checked_add_signed(age)
-            .unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let expires = after(now, age);
         (
             expires.format("%a, %d %b %Y %H:%M:%S GMT").to_string(),
             age.num_seconds(),

@@ -151,6 +151,11 @@ impl SessionData {
         }
     }
 
+    /// Why the value under `key` cannot be read.
+    pub(super) fn unreadable(&self, key: &str) -> SessionError {
+        SessionError::foreign(key, self.foreign(key).unwrap_or("an object"))
+    }
+
     /// What cannot be read back may not be written.
     fn check_writable(&self) -> Result<(), SessionError> {
         let mut size = 0;

@@ -85,8 +85,8 @@ impl SessionError {
         Self::new(
             SessionErrorKind::Foreign,
             format!(
-                "session[{key:?}] holds a Python {python_type}, which JSON cannot carry. \
-                 Store a string or a number there on the Django side, or remove the key"
+                "session[{key:?}] cannot be read or saved here (in Python it is or holds: {python_type}). Store \
+                 strings, numbers, lists and dicts there on the Django side, or remove the key"
             ),
         )
     }

@@ -2,7 +2,7 @@ use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 
 use crate::json::RawJson;
 use crate::settings::Settings;
-use crate::time::TimeZone;
+use crate::time::{TimeZone, after, within_python};
 
 use super::SessionData;
 
@@ -77,10 +77,8 @@ impl Expiry {
         now: DateTime<Utc>,
     ) -> DateTime<Utc> {
         match expiry {
-            Some(Self::At(time)) => time.to_utc(),
-            other => now
-                .checked_add_signed(Self::age(other, settings, now))
-                .unwrap_or(DateTime::<Utc>::MAX_UTC),
+            Some(Self::At(time)) => within_python(time.to_utc()),
+            other => after(now, Self::age(other, settings, now)),
         }
     }
 
@@ -96,8 +94,7 @@ impl Expiry {
 impl From<TimeDelta> for Expiry {
     /// So long from now, whatever happens until then: Django stores a `timedelta` as the time it leads to.
     fn from(delta: TimeDelta) -> Self {
-        let now = Utc::now();
-        Self::At(now.checked_add_signed(delta).unwrap_or(now).fixed_offset())
+        Self::At(after(Utc::now(), delta).fixed_offset())
     }
 }
 

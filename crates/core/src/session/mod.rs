@@ -170,9 +170,11 @@ impl Session {
     /// Where the store cannot answer, or a value is a Python object that JSON cannot carry.
     pub async fn entries(&self) -> Result<Vec<(String, RawJson)>> {
         let data = self.data().await?;
-        data.keys()
-            .map(|key| Ok((key.to_string(), data.readable(&key)?.cloned())))
-            .filter_map(|entry| entry.map(|(key, value)| Some((key, value?))).transpose())
+        data.iter()
+            .map(|(key, value)| match value {
+                Some(value) => Ok((key.into_owned(), value.clone())),
+                None => Err(data.unreadable(&key)),
+            })
             .collect()
     }
 

@@ -76,13 +76,14 @@ impl Cache for LocalCache {
     }
 
     async fn set(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<(), CacheError> {
-        self.entries.insert(
-            name.to_owned(),
-            Entry {
-                value: value.into(),
-                ttl,
-            },
-        );
+        // Not moka's `insert`: it does not wait for a computation on the same entry, such as `replace`.
+        let entry = Entry {
+            value: value.into(),
+            ttl,
+        };
+        self.entries
+            .entry_by_ref(name)
+            .and_compute_with(|_| Op::Put(entry));
         Ok(())
     }
 

@@ -42,7 +42,7 @@ impl NamedCache {
             ))
         })?;
         let backend: Arc<dyn Cache> = match cache.backend {
-            CacheBackend::LocMem => Arc::new(LocalCache::new(max_entries(cache))),
+            CacheBackend::LocMem => Arc::new(LocalCache::new(max_entries(alias, cache)?)),
             other => {
                 return Err(misconfigured(format!(
                     "CACHES[{alias:?}] is {other:?}, which this version does not speak yet: use \
@@ -68,8 +68,19 @@ impl NamedCache {
     }
 }
 
-fn max_entries(cache: &CacheSettings) -> Option<u64> {
-    let entries = cache.options.get("MAX_ENTRIES")?;
-    // Django takes int() of it.
-    entries.as_u64().or_else(|| entries.as_str()?.parse().ok())
+/// `OPTIONS["MAX_ENTRIES"]`, of which Django takes `int()`.
+fn max_entries(alias: &str, cache: &CacheSettings) -> Result<Option<u64>, SessionError> {
+    let Some(entries) = cache.options.get("MAX_ENTRIES") else {
+        return Ok(None);
+    };
+    let number = entries.as_u64().or_else(|| entries.as_str()?.parse().ok());
+    match number.filter(|number| *number > 0) {
+        Some(number) => Ok(Some(number)),
+        None => Err(SessionError::new(
+            SessionErrorKind::Misconfigured,
+            format!(
+                "CACHES[{alias:?}][\"OPTIONS\"][\"MAX_ENTRIES\"] is {entries}: write a whole number above 0"
+            ),
+        )),
+    }
 }

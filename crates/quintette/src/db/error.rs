@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use quintette_core::session::{SessionError, SessionErrorKind};
 
 /// A failed statement, told so that a person knows what to do: `place` is the file or the server.
-pub(super) fn translate(place: &str, error: sqlx::Error) -> SessionError {
+pub(super) fn translate(place: &str, error: impl Into<Arc<sqlx::Error>>) -> SessionError {
+    let error = error.into();
     let database = error
         .as_database_error()
         .map(|error| error.message().to_owned())

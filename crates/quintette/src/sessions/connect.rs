@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+#[cfg(feature = "database")]
+use quintette_core::settings::CacheBackend;
 use quintette_core::settings::{SessionEngineName, Settings};
 
 use super::engines::{CacheEngine, FileEngine, SignedCookiesEngine};
@@ -37,7 +39,19 @@ pub async fn connect(settings: impl Into<Arc<Settings>>) -> Result<Sessions, Ses
         #[cfg(feature = "database")]
         SessionEngineName::CachedDb => {
             let database = Database::connect(&settings).await?;
-            let cache = NamedCache::connect(&settings, &settings.session_cache_alias)?;
+            let alias = &settings.session_cache_alias;
+            let cache = NamedCache::connect(&settings, alias)?;
+            if settings
+                .caches
+                .get(alias)
+                .is_some_and(|cache| cache.backend == CacheBackend::LocMem)
+            {
+                tracing::warn!(
+                    target: "quintette::session",
+                    "cached_db keeps its cache in this process (CACHES[{alias:?}] is LocMemCache): a logout in another \
+                     process is not seen here, so run one process only"
+                );
+            }
             Arc::new(CachedDbEngine::new(&database, cache, &settings).await?)
         }
         SessionEngineName::Cache => Arc::new(CacheEngine::new(NamedCache::connect(

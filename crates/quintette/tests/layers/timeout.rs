@@ -331,14 +331,15 @@ async fn a_store_that_is_down_is_a_503_and_the_handler_does_not_run() {
 }
 
 #[tokio::test]
-async fn a_redirect_that_no_header_can_carry_is_a_500_that_names_the_settings() {
-    let site = site(|settings| settings.session_timeout_redirect = Some("/a\nb".into()));
+async fn a_redirect_that_no_header_can_carry_as_it_is_is_quoted() {
+    let elsewhere = "/끝\r\nSet-Cookie: a=b";
+    let site = site(|settings| settings.session_timeout_redirect = Some(elsewhere.into()));
     let cookie = site.session(&[(ACTIVITY, ago(61.0))]).await;
     let answer = visitor(&site).with_cookie(cookie).get("/page").await;
-    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(
-        answer.body.contains("SESSION_TIMEOUT_REDIRECT"),
-        "{}",
-        answer.body
+    assert_eq!(answer.status, StatusCode::FOUND);
+    assert_eq!(
+        answer.all(header::LOCATION),
+        ["/%EB%81%9D%0D%0ASet-Cookie:%20a=b"]
     );
+    answer.assert_cookie_deleted();
 }

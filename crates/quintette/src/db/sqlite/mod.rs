@@ -3,6 +3,7 @@
 mod connections;
 mod migrations;
 mod session_table;
+mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,12 +13,13 @@ use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::{Settings, SqliteLocation};
 use quintette_core::time::TimeZone;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool};
 
 use super::error::{missing_table, translate};
 use super::{Driver, Migrated, SessionTable};
 use connections::Connections;
 use session_table::SqliteSessionTable;
+use writer::Writer;
 
 /// How long a statement waits for another process that writes, before it fails as locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,11 +28,18 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct SqliteDatabase {
     reader: Connections,
-    /// SQLite has one writer at a time. Ours queue for one connection, first come, first served; on connections of
-    /// their own they would poll for the file's lock, and the unlucky would starve.
-    writer: Connections,
+    writer: Writer,
     place: Arc<str>,
+    /// The file that was opened, where it is ours to watch.
+    file: Option<FileIdentity>,
     time_zone: TimeZone,
+}
+
+/// Which file a path named when it was opened.
+#[derive(Clone, Debug)]
+struct FileIdentity {
+    path: Arc<Path>,
+    device_and_inode: (u64, u64),
 }
 
 impl SqliteDatabase {
@@ -54,8 +63,9 @@ impl SqliteDatabase {
             .into();
         Self {
             reader: Connections::Pool(pool.clone()),
-            writer: Connections::Pool(pool),
+            writer: Writer::Alone(Connections::Pool(pool)),
             place,
+            file: None,
             time_zone: settings.into(),
         }
     }
@@ -84,15 +94,41 @@ impl SqliteDatabase {
             .busy_timeout(BUSY_TIMEOUT)
             // Readers and a writer go on side by side; Django reads and writes such a file as any other.
             .journal_mode(SqliteJournalMode::Wal);
+        let writer = Connections::own(options.clone(), 1).acquire().await;
+        let mut writer = writer.map_err(|error| cannot_open(path, error))?;
+        check_writable(&mut writer)
+            .await
+            .map_err(|error| cannot_open(path, error))?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let database = Self {
-            writer: Connections::own(options.clone(), 1),
+        Ok(Self {
+            writer: Writer::together(writer),
             reader: Connections::own(options, cores.clamp(4, 8)),
             place: path.display().to_string().into(),
+            file: device_and_inode(path).map(|device_and_inode| FileIdentity {
+                path: path.as_path().into(),
+                device_and_inode,
+            }),
             time_zone: settings.into(),
+        })
+    }
+
+    /// That the path still names the file that is open. What is written to a file that somebody has deleted or put
+    /// another in place of would be acknowledged, and gone with this process.
+    fn check_place(&self) -> Result<(), SessionError> {
+        let Some(file) = &self.file else {
+            return Ok(());
         };
-        database.check_writable(path).await?;
-        Ok(database)
+        // A look into the directory, which the kernel has in memory: no thread is needed for it.
+        if device_and_inode(&file.path) == Some(file.device_and_inode) {
+            return Ok(());
+        }
+        Err(SessionError::new(
+            SessionErrorKind::Unavailable,
+            format!(
+                "the session database {} was deleted or replaced while it was in use: restart this program",
+                file.path.display()
+            ),
+        ))
     }
 
     /// One connection for all, that is never closed: with it, the database would go.
@@ -100,33 +136,18 @@ impl SqliteDatabase {
         let connections = Connections::own(SqliteConnectOptions::new().in_memory(true), 1);
         Self {
             reader: connections.clone(),
-            writer: connections,
+            writer: Writer::Alone(connections),
             place: ":memory:".into(),
+            file: None,
             time_zone: settings.into(),
         }
-    }
-
-    /// Tells a read-only database at start-up, and not with the first visitor's cart.
-    async fn check_writable(&self, path: &Path) -> Result<(), SessionError> {
-        let mut connection = self
-            .writer
-            .acquire()
-            .await
-            .map_err(|error| cannot_open(path, error))?;
-        for statement in ["BEGIN IMMEDIATE", "ROLLBACK"] {
-            sqlx::query(statement)
-                .execute(&mut *connection)
-                .await
-                .map_err(|error| cannot_open(path, error))?;
-        }
-        Ok(())
     }
 }
 
 #[async_trait]
 impl Driver for SqliteDatabase {
     async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
-        migrations::migrate(&self.writer, self.time_zone)
+        migrations::migrate(&self.reader, self.time_zone)
             .await
             .map_err(|error| translate(&self.place, error))
     }
@@ -138,6 +159,27 @@ impl Driver for SqliteDatabase {
         }
         Ok(Arc::new(SqliteSessionTable::new(self.clone())))
     }
+}
+
+#[cfg(unix)]
+fn device_and_inode(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+
+    let metadata = path.metadata().ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn device_and_inode(_path: &Path) -> Option<(u64, u64)> {
+    None
+}
+
+/// Tells a read-only database at start-up, and not with the first visitor's cart.
+async fn check_writable(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    for statement in ["BEGIN IMMEDIATE", "ROLLBACK"] {
+        sqlx::query(statement).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 fn cannot_open(path: &Path, error: sqlx::Error) -> SessionError {

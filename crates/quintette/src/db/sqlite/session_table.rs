@@ -2,8 +2,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use quintette_core::session::{SessionError, SessionKey};
 use quintette_core::time::TimeZone;
-use sqlx::Row;
-use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Row, Sqlite};
 
 use super::SqliteDatabase;
 use super::connections::Lease;
@@ -44,16 +45,15 @@ impl SqliteSessionTable {
         self.database.reader.acquire().await.map_err(self.failed())
     }
 
-    async fn writer(&self) -> Result<Lease, SessionError> {
-        self.database.writer.acquire().await.map_err(self.failed())
+    /// How many rows the statement changed.
+    async fn write(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<u64, SessionError> {
+        self.database.check_place()?;
+        let written = self.database.writer.execute(query).await;
+        written.map_err(|error| translate(&self.database.place, error))
     }
 
     fn failed(&self) -> impl Fn(sqlx::Error) -> SessionError + '_ {
         |error| translate(&self.database.place, error)
-    }
-
-    fn one(&self, result: Result<SqliteQueryResult, sqlx::Error>) -> Result<bool, SessionError> {
-        Ok(result.map_err(self.failed())?.rows_affected() > 0)
     }
 }
 
@@ -83,16 +83,14 @@ impl SessionTable for SqliteSessionTable {
         data: &str,
         expires_at: DateTime<Utc>,
     ) -> Result<bool, SessionError> {
-        let result = sqlx::query(
+        let query = sqlx::query(
             "INSERT INTO django_session (session_key, session_data, expire_date) VALUES (?, ?, ?) \
              ON CONFLICT (session_key) DO NOTHING",
         )
         .bind(key.as_str())
         .bind(data)
-        .bind(self.text(expires_at))
-        .execute(&mut *self.writer().await?)
-        .await;
-        self.one(result)
+        .bind(self.text(expires_at));
+        Ok(self.write(query).await? > 0)
     }
 
     async fn update(
@@ -103,7 +101,7 @@ impl SessionTable for SqliteSessionTable {
         expires_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<bool, SessionError> {
-        let result = sqlx::query(
+        let query = sqlx::query(
             "UPDATE django_session SET session_data = ?, expire_date = ? \
              WHERE session_key = ? AND CAST(session_data AS BLOB) = ? AND expire_date > ?",
         )
@@ -111,10 +109,8 @@ impl SessionTable for SqliteSessionTable {
         .bind(self.text(expires_at))
         .bind(key.as_str())
         .bind(seen)
-        .bind(self.text(now))
-        .execute(&mut *self.writer().await?)
-        .await;
-        self.one(result)
+        .bind(self.text(now));
+        Ok(self.write(query).await? > 0)
     }
 
     async fn touch(
@@ -124,29 +120,25 @@ impl SessionTable for SqliteSessionTable {
         expires_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<bool, SessionError> {
-        let result = sqlx::query(
+        let query = sqlx::query(
             "UPDATE django_session SET expire_date = ? \
              WHERE session_key = ? AND CAST(session_data AS BLOB) = ? AND expire_date > ?",
         )
         .bind(self.text(expires_at))
         .bind(key.as_str())
         .bind(seen)
-        .bind(self.text(now))
-        .execute(&mut *self.writer().await?)
-        .await;
-        self.one(result)
+        .bind(self.text(now));
+        Ok(self.write(query).await? > 0)
     }
 
     async fn delete(&self, key: &SessionKey, seen: Option<&[u8]>) -> Result<bool, SessionError> {
-        let result = sqlx::query(
+        let query = sqlx::query(
             "DELETE FROM django_session WHERE session_key = ? AND (? IS NULL OR CAST(session_data AS BLOB) = ?)",
         )
         .bind(key.as_str())
         .bind(seen)
-        .bind(seen)
-        .execute(&mut *self.writer().await?)
-        .await;
-        self.one(result)
+        .bind(seen);
+        Ok(self.write(query).await? > 0)
     }
 
     async fn count_expired(&self, now: DateTime<Utc>) -> Result<u64, SessionError> {
@@ -160,16 +152,13 @@ impl SessionTable for SqliteSessionTable {
     }
 
     async fn delete_expired(&self, limit: u32, now: DateTime<Utc>) -> Result<u64, SessionError> {
-        let deleted = sqlx::query(
+        let query = sqlx::query(
             "DELETE FROM django_session WHERE session_key IN \
              (SELECT session_key FROM django_session WHERE expire_date < ? ORDER BY expire_date LIMIT ?)",
         )
         .bind(self.text(now))
-        .bind(limit)
-        .execute(&mut *self.writer().await?)
-        .await
-        .map_err(self.failed())?;
-        Ok(deleted.rows_affected())
+        .bind(limit);
+        self.write(query).await
     }
 
     async fn page(

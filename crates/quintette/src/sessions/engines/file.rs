@@ -92,6 +92,16 @@ impl FileEngine {
     /// [`Misconfigured`](SessionErrorKind::Misconfigured).
     pub fn new(settings: &Settings) -> Result<Self, SessionError> {
         let prefix = settings.session_cookie_name.as_str();
+        // The longest file name that file systems take, less a key's 32 characters.
+        if prefix.len() > 255 - 32 {
+            return Err(SessionError::new(
+                SessionErrorKind::Misconfigured,
+                format!(
+                    "SESSION_COOKIE_NAME has {} characters: as the beginning of session files' names it may have 223",
+                    prefix.len()
+                ),
+            ));
+        }
         let directory = match &settings.session_file_path {
             Some(path) => Directory::new(path.clone(), prefix),
             None => temporary_directory(prefix),

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -111,12 +112,17 @@ impl<S: Service<R>, R> std::fmt::Debug for ResponseFuture<S, R> {
 }
 
 fn redirect(location: &str) -> Response<Full<Bytes>> {
-    let Ok(location) = HeaderValue::try_from(location) else {
-        let text = "SESSION_TIMEOUT_REDIRECT or LOGIN_URL is no URL that a header can carry";
-        tracing::error!(target: "quintette::session", "{text}");
-        return text_response(StatusCode::INTERNAL_SERVER_ERROR, text);
-    };
+    // What a header cannot carry is quoted, as Django's `iri_to_uri` does.
+    let mut quoted = String::with_capacity(location.len());
+    for byte in location.bytes() {
+        if byte.is_ascii_graphic() {
+            quoted.push(char::from(byte));
+        } else {
+            let _ = write!(quoted, "%{byte:02X}");
+        }
+    }
     let mut response = text_response(StatusCode::FOUND, "");
+    let location = HeaderValue::try_from(quoted).expect("nothing but visible ASCII");
     response.headers_mut().insert(header::LOCATION, location);
     response
 }

@@ -1,0 +1,124 @@
+use std::sync::Arc;
+
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use sqlx::{Error, Execute, SqlStr, Sqlite};
+use tokio::sync::{mpsc, oneshot};
+
+use super::connections::{Connections, Lease};
+
+/// How many statements one transaction takes, and how many may wait for their turn.
+const TOGETHER: usize = 64;
+const WAITING: usize = 1_024;
+
+/// Rows that were changed; an error may be that of the transaction, which several statements share.
+type Written = Result<u64, Arc<Error>>;
+
+/// Who writes to the file.
+///
+/// SQLite has one writer at a time. Ours queue for one connection, first come first served; on connections of their own
+/// they would poll for the file's lock, and the unlucky would starve. What has come together is written in one
+/// transaction, so that it waits for the disk once. Whoever has its answer knows its write on the disk.
+#[derive(Clone, Debug)]
+pub(super) enum Writer {
+    /// The task that has the connection.
+    Together(mpsc::Sender<Write>),
+    /// Each statement by itself: on an application's pool, or in memory.
+    Alone(Connections),
+}
+
+#[derive(Debug)]
+pub(super) struct Write {
+    statement: SqlStr,
+    arguments: SqliteArguments,
+    answer: oneshot::Sender<Written>,
+}
+
+impl Writer {
+    /// Starts the task, which ends with the last handle.
+    pub(super) fn together(connection: Lease) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(write_all(connection, receiver));
+        Self::Together(sender)
+    }
+
+    /// Runs a statement that is a transaction by itself.
+    ///
+    /// # Cancellation
+    ///
+    /// A statement whose caller vanishes is carried out, or was never begun.
+    pub(super) async fn execute(&self, mut query: Query<'_, Sqlite, SqliteArguments>) -> Written {
+        let writes = match self {
+            Self::Together(writes) => writes,
+            Self::Alone(connections) => {
+                let mut connection = connections.acquire().await?;
+                return Ok(query.execute(&mut *connection).await?.rows_affected());
+            }
+        };
+        let arguments = query
+            .take_arguments()
+            .map_err(Error::Encode)?
+            .unwrap_or_default();
+        let (answer, answered) = oneshot::channel();
+        let write = Write {
+            statement: query.sql(),
+            arguments,
+            answer,
+        };
+        writes.send(write).await.map_err(|_| Error::WorkerCrashed)?;
+        answered.await.map_err(|_| Error::WorkerCrashed)?
+    }
+}
+
+async fn write_all(mut connection: Lease, mut writes: mpsc::Receiver<Write>) {
+    let mut batch = Vec::with_capacity(TOGETHER);
+    while writes.recv_many(&mut batch, TOGETHER).await > 0 {
+        let answers = match batch.as_slice() {
+            [write] => vec![run(&mut connection, write).await.map_err(Arc::new)],
+            several => run_together(&mut connection, several).await,
+        };
+        for (write, answer) in batch.drain(..).zip(answers) {
+            // Nobody listens where the caller has vanished.
+            let _ = write.answer.send(answer);
+        }
+    }
+}
+
+/// One answer for each of the statements.
+async fn run_together(connection: &mut SqliteConnection, batch: &[Write]) -> Vec<Written> {
+    if let Err(error) = sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut *connection)
+        .await
+    {
+        // Locked by another program, say: so it would be for each of them, after as long a wait.
+        let error = Arc::new(error);
+        return batch.iter().map(|_| Err(error.clone())).collect();
+    }
+    if let Ok(rows) = run_and_commit(connection, batch).await {
+        return rows.into_iter().map(Ok).collect();
+    }
+    // One of them cannot be done, and the others are not to suffer for it. There may be no transaction left to undo.
+    let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+    let mut answers = Vec::with_capacity(batch.len());
+    for write in batch {
+        answers.push(run(connection, write).await.map_err(Arc::new));
+    }
+    answers
+}
+
+async fn run_and_commit(
+    connection: &mut SqliteConnection,
+    batch: &[Write],
+) -> Result<Vec<u64>, Error> {
+    let mut rows = Vec::with_capacity(batch.len());
+    for write in batch {
+        rows.push(run(connection, write).await?);
+    }
+    sqlx::query("COMMIT").execute(connection).await?;
+    Ok(rows)
+}
+
+async fn run(connection: &mut SqliteConnection, write: &Write) -> Result<u64, Error> {
+    let query = sqlx::query_with(write.statement.clone(), write.arguments.clone());
+    Ok(query.execute(connection).await?.rows_affected())
+}
