@@ -48,9 +48,10 @@ impl Log {
 
 impl<S: Subscriber> Layer<S> for Log {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        // The database driver also warns, of slow statements; that is for a service's log.
+        // The database driver also warns, of slow statements; that is for a service's log. What is to be said of the
+        // settings, `check` says.
         if *event.metadata().level() > tracing::Level::WARN
-            || !event.metadata().target().starts_with("quintette")
+            || event.metadata().target() != "quintette::session"
         {
             return;
         }

@@ -78,7 +78,7 @@ fn expired_files_are_removed() {
     let path = site
         .path("sessions")
         .join("sessionidaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-    std::fs::write(&path, "").unwrap();
+    std::fs::write(&path, "what this key never signed").unwrap();
     let long_ago = std::time::SystemTime::UNIX_EPOCH;
     std::fs::File::options()
         .write(true)

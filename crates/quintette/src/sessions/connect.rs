@@ -47,7 +47,7 @@ pub async fn connect(settings: impl Into<Arc<Settings>>) -> Result<Sessions, Ses
                 .is_some_and(|cache| cache.backend == CacheBackend::LocMem)
             {
                 tracing::warn!(
-                    target: "quintette::session",
+                    target: "quintette::settings",
                     "cached_db keeps its cache in this process (CACHES[{alias:?}] is LocMemCache): a logout in another \
                      process is not seen here, so run one process only"
                 );
