@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use quintette::cache::{LocalCache, NamedCache};
+use async_trait::async_trait;
+use quintette::cache::{Cache, CacheError, LocalCache, NamedCache, Swapped};
 use quintette::db::Database;
 use quintette::sessions::SessionEngine;
 use quintette::sessions::engines::{
@@ -34,6 +36,9 @@ fn main() -> ExitCode {
             &EngineSuite::new("cached_db/sqlite+memory", move || cached_db(memory()))
                 .respells_numbers(),
         )
+        .engine(&EngineSuite::new("cached_db/no cache", || {
+            cached_db(NamedCache::new(Arc::new(DownCache)))
+        }))
         .engine(
             &EngineSuite::new("signed_cookies", || async { Ok(signed_cookies(false)) })
                 .in_the_cookie(),
@@ -48,6 +53,43 @@ fn main() -> ExitCode {
             Ok(FreshCache::new(Arc::new(LocalCache::new(None))))
         }))
         .main()
+}
+
+/// A cache that never answers: it may cost speed, and nothing else.
+#[derive(Debug)]
+struct DownCache;
+
+fn down<T>() -> Result<T, CacheError> {
+    Err(CacheError::new("connection refused"))
+}
+
+#[async_trait]
+impl Cache for DownCache {
+    async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        down()
+    }
+
+    async fn set(&self, _: &str, _: Vec<u8>, _: Duration) -> Result<(), CacheError> {
+        down()
+    }
+
+    async fn add(&self, _: &str, _: Vec<u8>, _: Duration) -> Result<bool, CacheError> {
+        down()
+    }
+
+    async fn replace(
+        &self,
+        _: &str,
+        _: &[u8],
+        _: Vec<u8>,
+        _: Duration,
+    ) -> Result<Swapped, CacheError> {
+        down()
+    }
+
+    async fn delete(&self, _: &str, _: Option<&[u8]>) -> Result<Swapped, CacheError> {
+        down()
+    }
 }
 
 fn settings() -> Settings {

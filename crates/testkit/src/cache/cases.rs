@@ -32,6 +32,7 @@ pub(super) fn cases() -> Vec<Case<FreshCache>> {
         case(of_many_who_delete_at_once_one_does),
         case(of_many_who_replace_at_once_none_is_lost),
         case(replaces_during_a_delete_bring_nothing_back),
+        case(a_value_that_is_set_is_not_replaced_by_whoever_saw_the_one_before),
     ]
 }
 
@@ -307,5 +308,25 @@ async fn replaces_during_a_delete_bring_nothing_back(fresh: FreshCache) {
         })
         .await;
         assert_eq!(fresh.value("name").await, None);
+    }
+}
+
+async fn a_value_that_is_set_is_not_replaced_by_whoever_saw_the_one_before(fresh: FreshCache) {
+    for _ in 0..2_000 {
+        fresh.set("name", b"seen", HOUR).await;
+        race(2, |n| {
+            let cache = fresh.cache.clone();
+            async move {
+                if n == 0 {
+                    cache.set("name", b"set".to_vec(), HOUR).await.unwrap();
+                } else {
+                    let replaced = cache.replace("name", b"seen", b"late".to_vec(), HOUR);
+                    replaced.await.unwrap();
+                }
+            }
+        })
+        .await;
+        // Before it or after it, what was set is what stays.
+        assert_eq!(fresh.value("name").await.unwrap(), b"set");
     }
 }
