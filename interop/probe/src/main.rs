@@ -14,10 +14,13 @@ use axum::routing::{get, post};
 use quintette::sessions::{self, SessionLayer, Sessions, TimeoutLayer};
 use quintette::settings::Settings;
 use quintette::time::TimeZone;
+use tracing_subscriber::filter::LevelFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // A forged cookie is worth a line of information, but not thousands of them under load.
     tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::WARN)
         .with_writer(std::io::stderr)
         .init();
     match serve().await {
