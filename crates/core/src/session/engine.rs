@@ -133,11 +133,6 @@ impl Revision {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
-
-    /// The same as text, for an engine that made it from text.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
 }
 
 impl From<String> for Revision {

@@ -141,12 +141,8 @@ impl SessionEngine for CachedDbEngine {
         let name = self.name(key);
         let marker = self.set_marker(&name).await;
         let replaced = self.db.replace(key, seen, record).await?;
-        match replaced {
-            Replaced::Stored(_) => self.follow(&name, marker.as_deref(), record).await,
-            Replaced::Conflict | Replaced::Gone => {
-                self.remove_marker(&name, marker.as_deref()).await;
-            }
-        }
+        self.settle(&name, marker.as_deref(), &replaced, record)
+            .await;
         Ok(replaced)
     }
 
@@ -159,12 +155,8 @@ impl SessionEngine for CachedDbEngine {
         let name = self.name(key);
         let marker = self.set_marker(&name).await;
         let touched = self.db.touch(key, seen, record).await?;
-        match touched {
-            Replaced::Stored(_) => self.follow(&name, marker.as_deref(), record).await,
-            Replaced::Conflict | Replaced::Gone => {
-                self.remove_marker(&name, marker.as_deref()).await;
-            }
-        }
+        self.settle(&name, marker.as_deref(), &touched, record)
+            .await;
         Ok(touched)
     }
 
@@ -200,6 +192,20 @@ impl SessionEngine for CachedDbEngine {
 }
 
 impl CachedDbEngine {
+    /// After a write: the cache follows where the row has changed; else it is left to whoever changes it.
+    async fn settle(
+        &self,
+        name: &str,
+        marker: Option<&[u8]>,
+        replaced: &Replaced,
+        record: &Record<'_>,
+    ) {
+        match replaced {
+            Replaced::Stored(_) => self.follow(name, marker, record).await,
+            Replaced::Conflict | Replaced::Gone => self.remove_marker(name, marker).await,
+        }
+    }
+
     /// After the row has changed: its value in the marker's place, or nothing (rule 2).
     async fn follow(&self, name: &str, marker: Option<&[u8]>, record: &Record<'_>) {
         let filled = match marker {
