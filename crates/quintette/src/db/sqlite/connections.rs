@@ -13,7 +13,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections to one file: our own, or the pool of an application.
 ///
 /// sqlx's pool asks a connection for a sign of life whenever it comes back, which for a file is a second trip to the
-/// connection's thread for each statement (measured: 54 µs of CPU a read with it, 38 without). A file does not hang up.
+/// connection's thread for each statement (benches/RESULTS.md has what that costs). A file does not hang up.
 #[derive(Clone, Debug)]
 pub(super) enum Connections {
     Own(Arc<Own>),
