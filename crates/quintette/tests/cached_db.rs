@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use quintette::cache::{Cache, CacheError, NamedCache, Swapped};
+use quintette::cache::{Cache, CacheError, Cached, NamedCache, Swapped};
 use quintette::db::Database;
 use quintette::sessions::engines::CachedDbEngine;
 use quintette::sessions::{
@@ -62,32 +62,46 @@ async fn pass(place: &Place) {
 
 #[async_trait::async_trait]
 impl Cache for GatedCache {
-    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, CacheError> {
+    async fn get(&self, name: &str) -> Result<Option<Cached>, CacheError> {
         self.inner.get(name).await
     }
 
-    async fn set(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<(), CacheError> {
-        self.inner.set(name, value, ttl).await?;
+    async fn set(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<Revision, CacheError> {
+        let set = self.inner.set(name, value, ttl).await?;
         pass(&self.after_set).await;
-        Ok(())
+        Ok(set)
     }
 
-    async fn add(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<bool, CacheError> {
+    async fn add(
+        &self,
+        name: &str,
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<Option<Revision>, CacheError> {
         self.inner.add(name, value, ttl).await
     }
 
     async fn replace(
         &self,
         name: &str,
-        seen: &[u8],
+        seen: &Revision,
         value: Vec<u8>,
         ttl: Duration,
-    ) -> Result<Swapped, CacheError> {
+    ) -> Result<Swapped<Revision>, CacheError> {
         pass(&self.before_replace).await;
         self.inner.replace(name, seen, value, ttl).await
     }
 
-    async fn delete(&self, name: &str, seen: Option<&[u8]>) -> Result<Swapped, CacheError> {
+    async fn touch(
+        &self,
+        name: &str,
+        seen: &Revision,
+        ttl: Duration,
+    ) -> Result<Swapped, CacheError> {
+        self.inner.touch(name, seen, ttl).await
+    }
+
+    async fn delete(&self, name: &str, seen: Option<&Revision>) -> Result<Swapped, CacheError> {
         self.inner.delete(name, seen).await
     }
 }

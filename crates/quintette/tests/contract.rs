@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quintette::cache::{Cache, CacheError, LocalCache, NamedCache, Swapped};
+use quintette::cache::{Cache, CacheError, Cached, LocalCache, NamedCache, Revision, Swapped};
 use quintette::db::Database;
 use quintette::sessions::SessionEngine;
 use quintette::sessions::engines::{
@@ -65,29 +65,33 @@ fn down<T>() -> Result<T, CacheError> {
 
 #[async_trait]
 impl Cache for DownCache {
-    async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, CacheError> {
+    async fn get(&self, _: &str) -> Result<Option<Cached>, CacheError> {
         down()
     }
 
-    async fn set(&self, _: &str, _: Vec<u8>, _: Duration) -> Result<(), CacheError> {
+    async fn set(&self, _: &str, _: Vec<u8>, _: Duration) -> Result<Revision, CacheError> {
         down()
     }
 
-    async fn add(&self, _: &str, _: Vec<u8>, _: Duration) -> Result<bool, CacheError> {
+    async fn add(&self, _: &str, _: Vec<u8>, _: Duration) -> Result<Option<Revision>, CacheError> {
         down()
     }
 
     async fn replace(
         &self,
         _: &str,
-        _: &[u8],
+        _: &Revision,
         _: Vec<u8>,
         _: Duration,
-    ) -> Result<Swapped, CacheError> {
+    ) -> Result<Swapped<Revision>, CacheError> {
         down()
     }
 
-    async fn delete(&self, _: &str, _: Option<&[u8]>) -> Result<Swapped, CacheError> {
+    async fn touch(&self, _: &str, _: &Revision, _: Duration) -> Result<Swapped, CacheError> {
+        down()
+    }
+
+    async fn delete(&self, _: &str, _: Option<&Revision>) -> Result<Swapped, CacheError> {
         down()
     }
 }

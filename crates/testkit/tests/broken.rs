@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use quintette_core::cache::{Cache, CacheError, Swapped};
+use quintette_core::cache::{Cache, CacheError, Cached, Swapped};
 use quintette_core::session::{
     Cleared, Created, Deleted, Listed, Receipt, Record, Replaced, Revision, SessionData,
     SessionEngine, SessionError, SessionErrorKind, SessionKey, Stored,
@@ -540,6 +540,8 @@ enum CacheDefect {
     NeverForgets,
     /// Keeps the time of the first write.
     KeepsTheFirstTime,
+    /// Says that it has touched, and has not.
+    TouchesNothing,
 }
 
 #[derive(Debug)]
@@ -589,6 +591,18 @@ fn a_cache_that_deletes_what_was_not_seen_is_found() {
 }
 
 #[test]
+fn a_cache_that_does_not_touch_is_found() {
+    cache_fails(
+        CacheDefect::TouchesNothing,
+        &[
+            "touching_something_else_is_a_conflict_and_what_is_missing_stays_so",
+            "a_value_is_forgotten_when_its_time_has_passed",
+            "every_write_sets_the_time_anew",
+        ],
+    );
+}
+
+#[test]
 fn a_cache_that_forgets_at_the_wrong_time_is_found() {
     cache_fails(
         CacheDefect::KeepsTheFirstTime,
@@ -605,22 +619,26 @@ type Ttl = std::time::Duration;
 
 #[async_trait]
 impl Cache for BrokenCache {
-    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, CacheError> {
+    async fn get(&self, name: &str) -> Result<Option<Cached>, CacheError> {
         self.0.get(name).await
     }
 
-    async fn set(&self, name: &str, value: Vec<u8>, ttl: Ttl) -> Result<(), CacheError> {
+    async fn set(&self, name: &str, value: Vec<u8>, ttl: Ttl) -> Result<Revision, CacheError> {
         self.0.set(name, value, self.ttl(ttl)).await
     }
 
-    async fn add(&self, name: &str, value: Vec<u8>, ttl: Ttl) -> Result<bool, CacheError> {
+    async fn add(
+        &self,
+        name: &str,
+        value: Vec<u8>,
+        ttl: Ttl,
+    ) -> Result<Option<Revision>, CacheError> {
         if self.1 == CacheDefect::LooksThenWrites {
             if self.0.get(name).await?.is_some() {
-                return Ok(false);
+                return Ok(None);
             }
             tokio::time::sleep(Ttl::from_millis(1)).await;
-            self.0.set(name, value, ttl).await?;
-            return Ok(true);
+            return self.0.set(name, value, ttl).await.map(Some);
         }
         self.0.add(name, value, self.ttl(ttl)).await
     }
@@ -628,20 +646,20 @@ impl Cache for BrokenCache {
     async fn replace(
         &self,
         name: &str,
-        seen: &[u8],
+        seen: &Revision,
         value: Vec<u8>,
         ttl: Ttl,
-    ) -> Result<Swapped, CacheError> {
+    ) -> Result<Swapped<Revision>, CacheError> {
         let there = self.0.get(name).await?;
         match self.1 {
-            CacheDefect::LooksThenWrites if there.as_deref() == Some(seen) => {
+            CacheDefect::LooksThenWrites
+                if there.as_ref().map(|there| &*there.value) == Some(seen.as_bytes()) =>
+            {
                 tokio::time::sleep(Ttl::from_millis(1)).await;
-                self.0.set(name, value, ttl).await?;
-                Ok(Swapped::Done)
+                self.0.set(name, value, ttl).await.map(Swapped::Done)
             }
             CacheDefect::ReplacesNothing if there.is_none() => {
-                self.0.set(name, value, ttl).await?;
-                Ok(Swapped::Done)
+                self.0.set(name, value, ttl).await.map(Swapped::Done)
             }
             CacheDefect::KeepsTheFirstTime => {
                 let short = Ttl::from_millis(10);
@@ -651,7 +669,14 @@ impl Cache for BrokenCache {
         }
     }
 
-    async fn delete(&self, name: &str, seen: Option<&[u8]>) -> Result<Swapped, CacheError> {
+    async fn touch(&self, name: &str, seen: &Revision, ttl: Ttl) -> Result<Swapped, CacheError> {
+        match self.1 {
+            CacheDefect::TouchesNothing => Ok(Swapped::Done(())),
+            _ => self.0.touch(name, seen, self.ttl(ttl)).await,
+        }
+    }
+
+    async fn delete(&self, name: &str, seen: Option<&Revision>) -> Result<Swapped, CacheError> {
         let seen = seen.filter(|_| self.1 != CacheDefect::DeletesWhatever);
         self.0.delete(name, seen).await
     }

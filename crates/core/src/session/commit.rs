@@ -214,7 +214,21 @@ impl Session {
             // Where nothing was read yet, a key that the store does not know is forgotten here, and makes no session.
             self.data().await?;
         }
+        if self.is_touched_lately() {
+            return Ok(());
+        }
         self.commit(WhenEmpty::Forget).await.map(drop)
+    }
+
+    /// Whether all there is to do is to move an expiry that was moved less than `SESSION_TOUCH_INTERVAL` ago.
+    fn is_touched_lately(&self) -> bool {
+        let interval = self.inner.sessions.settings().session_touch_interval;
+        let state = self.state();
+        let (Some(stored), Some(data)) = (state.expires_at, &state.data) else {
+            return false;
+        };
+        let moves_by = self.record(data).expires_at - stored;
+        !state.modified && (TimeDelta::zero()..interval).contains(&moves_by)
     }
 
     /// Whether this request has stored everything already, under a key of its own or in a session that it has ended.

@@ -29,6 +29,9 @@ impl fmt::Debug for SessionError {
 pub enum SessionErrorKind {
     /// The store is down, locked, full or read-only: try again later. A web service answers 503.
     Unavailable,
+    /// The store was sent a write and its answer was lost, by a time-out or a cut connection: the write may have been
+    /// done, or not, and is not to be taken for either. A web service answers 503.
+    Unknown,
     /// The session was deleted while this request worked on it, probably by a logout. A web service answers 400.
     /// Django's `SessionInterrupted`.
     Interrupted,
@@ -53,6 +56,19 @@ impl SessionError {
         Self {
             kind: SessionErrorKind::Unavailable,
             message: format!("{what} is unavailable: {source}").into(),
+            source: Some(source),
+        }
+    }
+
+    /// The store named by `what` was sent a write, and its answer was lost.
+    pub fn unknown(what: &str, source: impl Into<BoxError>) -> Self {
+        let source = source.into();
+        Self {
+            kind: SessionErrorKind::Unknown,
+            message: format!(
+                "{what} was sent a write and did not say whether it is done: {source}. It may be stored or not"
+            )
+            .into(),
             source: Some(source),
         }
     }
@@ -101,7 +117,9 @@ impl SessionError {
     pub fn status(&self) -> u16 {
         match self.kind {
             SessionErrorKind::Interrupted => 400,
-            SessionErrorKind::Unavailable | SessionErrorKind::Contended => 503,
+            SessionErrorKind::Unavailable
+            | SessionErrorKind::Unknown
+            | SessionErrorKind::Contended => 503,
             _ => 500,
         }
     }

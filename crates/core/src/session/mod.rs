@@ -108,6 +108,8 @@ struct State {
     data: Option<Arc<SessionData>>,
     /// The stored revision that `data` is based on, where one is known.
     revision: Option<Revision>,
+    /// When the stored session expires, where its load told.
+    expires_at: Option<DateTime<Utc>>,
     /// The edits that are not stored yet.
     changes: Changes,
     /// The store has confirmed the key: if it is gone later, somebody deleted it.
@@ -508,6 +510,7 @@ impl State {
         self.changes.replay(&mut data)?;
         self.data = Some(Arc::new(data));
         self.revision = stored.revision;
+        self.expires_at = stored.expires_at;
         self.modified |= stored.rewrite;
         self.known = true;
         Ok(())

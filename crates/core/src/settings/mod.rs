@@ -43,6 +43,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 
@@ -113,6 +114,12 @@ pub struct Settings {
     pub session_file_path: Option<PathBuf>,
     /// `SESSION_SAVE_EVERY_REQUEST`: whether each request moves the session's expiry. `false` by default.
     pub session_save_every_request: bool,
+    /// `SESSION_TOUCH_INTERVAL`, which Django lacks: an expiry that was moved less than this ago is not moved again, so
+    /// that `SESSION_SAVE_EVERY_REQUEST` costs one write in so many seconds for a visitor. Zero, each request, by default.
+    pub session_touch_interval: TimeDelta,
+    /// `SESSION_STORE_TIMEOUT`, which Django lacks: how long a request waits for its session's database or cache before
+    /// it is answered with an error. Given in seconds; two by default.
+    pub session_store_timeout: Duration,
     /// `SESSION_EXPIRE_AT_BROWSER_CLOSE`: whether the cookie goes with the browser's window. `false` by default.
     pub session_expire_at_browser_close: bool,
 
@@ -171,6 +178,8 @@ impl Settings {
             session_cache_alias: "default".to_owned(),
             session_file_path: None,
             session_save_every_request: false,
+            session_touch_interval: TimeDelta::zero(),
+            session_store_timeout: Duration::from_secs(2),
             session_expire_at_browser_close: false,
             session_cookie_age: TimeDelta::weeks(2),
             session_cookie_domain: None,

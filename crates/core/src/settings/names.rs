@@ -43,7 +43,9 @@ const KNOWN: &[(&str, Form)] = &[
     ("SESSION_FILE_PATH", Form::Plain),
     ("SESSION_SAVE_EVERY_REQUEST", Form::Json),
     ("SESSION_SERIALIZER", Form::Plain),
+    ("SESSION_STORE_TIMEOUT", Form::Json),
     ("SESSION_TIMEOUT_REDIRECT", Form::Plain),
+    ("SESSION_TOUCH_INTERVAL", Form::Json),
     ("TIME_ZONE", Form::Plain),
     ("USE_TZ", Form::Json),
 ];

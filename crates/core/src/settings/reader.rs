@@ -103,6 +103,16 @@ impl Reader {
             value::boolean,
         );
         self.read(
+            "SESSION_TOUCH_INTERVAL",
+            &mut settings.session_touch_interval,
+            value::limit,
+        );
+        self.read(
+            "SESSION_STORE_TIMEOUT",
+            &mut settings.session_store_timeout,
+            value::wait,
+        );
+        self.read(
             "SESSION_EXPIRE_AT_BROWSER_CLOSE",
             &mut settings.session_expire_at_browser_close,
             value::boolean,

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -13,6 +14,9 @@ use super::names::Form;
 /// The longest time a setting may hold, either way: a thousand years. From any date this side of the year 8999, the sum is one that
 /// Python's `datetime`, SQL's `DATETIME` (years 1000 to 9999) and chrono can all hold.
 pub(super) const LONGEST_SECONDS: i64 = 1_000 * 31_556_952;
+
+/// The longest that a request may be told to wait: an hour.
+const LONGEST_WAIT: f64 = 3_600.0;
 
 /// An environment variable's text, as JSON.
 pub(super) fn from_environment(text: &str, form: Form) -> Value {
@@ -126,6 +130,18 @@ pub(super) fn seconds(value: &Value) -> Result<TimeDelta, String> {
         })
 }
 
+/// How long to wait: seconds, in fractions as well, above zero.
+pub(super) fn wait(value: &Value) -> Result<Duration, String> {
+    value
+        .as_f64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
+        .filter(|seconds| (0.001..=LONGEST_WAIT).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| {
+            format!("write a number of seconds, such as 2 or 0.5, at most {LONGEST_WAIT}")
+        })
+}
+
 /// A number of seconds that is a limit, and so not below zero.
 pub(super) fn limit(value: &Value) -> Result<TimeDelta, String> {
     seconds(value).and_then(|limit| {
@@ -229,6 +245,23 @@ mod tests {
         }
         for neither in [json!(""), json!(2), json!(null), json!([]), json!("maybe")] {
             assert!(boolean(&neither).is_err(), "{neither}");
+        }
+    }
+
+    #[test]
+    fn a_wait_may_be_a_fraction_of_a_second_and_ends() {
+        assert_eq!(wait(&json!(2)), Ok(Duration::from_secs(2)));
+        assert_eq!(wait(&json!("0.5")), Ok(Duration::from_millis(500)));
+        for wrong in [
+            json!(0),
+            json!(-1),
+            json!(1e9),
+            json!("inf"),
+            json!("NaN"),
+            json!(true),
+            json!(null),
+        ] {
+            assert!(wait(&wrong).is_err(), "{wrong}");
         }
     }
 

@@ -6,7 +6,7 @@ use moka::ops::compute::{CompResult, Op};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache as Moka;
 
-use super::{Cache, CacheError, Swapped};
+use super::{Cache, CacheError, Cached, Revision, Swapped};
 
 /// Without `MAX_ENTRIES` the cache is bounded by this many bytes.
 const DEFAULT_CAPACITY: u64 = 64 * 1024 * 1024;
@@ -24,6 +24,26 @@ pub struct LocalCache {
 struct Entry {
     value: Arc<[u8]>,
     ttl: Duration,
+    /// `None` is later than any clock.
+    expires_at: Option<Instant>,
+}
+
+impl Entry {
+    fn new(value: &[u8], ttl: Duration) -> Self {
+        Self {
+            value: value.into(),
+            ttl,
+            expires_at: Instant::now().checked_add(ttl),
+        }
+    }
+
+    fn living(self, ttl: Duration) -> Self {
+        Self {
+            ttl,
+            expires_at: Instant::now().checked_add(ttl),
+            ..self
+        }
+    }
 }
 
 impl LocalCache {
@@ -47,23 +67,31 @@ impl LocalCache {
         }
     }
 
-    fn swap(&self, name: &str, seen: Option<&[u8]>, to: Option<Entry>) -> Swapped {
+    /// What becomes of exactly what was seen, or of whatever is there, in one step; `None` removes it.
+    fn swap(
+        &self,
+        name: &str,
+        seen: Option<&Revision>,
+        to: impl FnOnce(Entry) -> Option<Entry>,
+    ) -> Swapped {
         let mut swapped = Swapped::Missing;
         let result = self
             .entries
             .entry_by_ref(name)
             .and_compute_with(|current| match current {
                 None => Op::Nop,
-                Some(current) if seen.is_some_and(|seen| seen != &*current.value().value) => {
+                Some(current)
+                    if seen.is_some_and(|seen| seen.as_bytes() != &*current.value().value) =>
+                {
                     swapped = Swapped::Conflict;
                     Op::Nop
                 }
-                Some(_) => to.map_or(Op::Remove, Op::Put),
+                Some(current) => to(current.into_value()).map_or(Op::Remove, Op::Put),
             });
         match result {
             CompResult::StillNone(_) | CompResult::Unchanged(_) => swapped,
             CompResult::Inserted(_) | CompResult::ReplacedWith(_) | CompResult::Removed(_) => {
-                Swapped::Done
+                Swapped::Done(())
             }
         }
     }
@@ -71,55 +99,63 @@ impl LocalCache {
 
 #[async_trait]
 impl Cache for LocalCache {
-    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, CacheError> {
-        Ok(self.entries.get(name).map(|entry| entry.value.to_vec()))
+    async fn get(&self, name: &str) -> Result<Option<Cached>, CacheError> {
+        Ok(self.entries.get(name).map(|entry| Cached {
+            value: entry.value.to_vec(),
+            revision: None,
+            ttl: entry
+                .expires_at
+                .map(|at| at.saturating_duration_since(Instant::now())),
+        }))
     }
 
-    async fn set(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<(), CacheError> {
+    async fn set(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<Revision, CacheError> {
         // Not moka's `insert`: it does not wait for a computation on the same entry, such as `replace`.
-        let entry = Entry {
-            value: value.into(),
-            ttl,
-        };
+        let entry = Entry::new(&value, ttl);
         self.entries
             .entry_by_ref(name)
             .and_compute_with(|_| Op::Put(entry));
-        Ok(())
+        Ok(value.into())
     }
 
-    async fn add(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<bool, CacheError> {
+    async fn add(
+        &self,
+        name: &str,
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<Option<Revision>, CacheError> {
         let result = self
             .entries
             .entry_by_ref(name)
             .and_compute_with(|current| match current {
-                None => Op::Put(Entry {
-                    value: value.into(),
-                    ttl,
-                }),
+                None => Op::Put(Entry::new(&value, ttl)),
                 Some(_) => Op::Nop,
             });
-        Ok(matches!(result, CompResult::Inserted(_)))
+        Ok(matches!(result, CompResult::Inserted(_)).then(|| value.into()))
     }
 
     async fn replace(
         &self,
         name: &str,
-        seen: &[u8],
+        seen: &Revision,
         value: Vec<u8>,
         ttl: Duration,
-    ) -> Result<Swapped, CacheError> {
-        Ok(self.swap(
-            name,
-            Some(seen),
-            Some(Entry {
-                value: value.into(),
-                ttl,
-            }),
-        ))
+    ) -> Result<Swapped<Revision>, CacheError> {
+        let swapped = self.swap(name, Some(seen), |_| Some(Entry::new(&value, ttl)));
+        Ok(swapped.with(|| value.into()))
     }
 
-    async fn delete(&self, name: &str, seen: Option<&[u8]>) -> Result<Swapped, CacheError> {
-        Ok(self.swap(name, seen, None))
+    async fn touch(
+        &self,
+        name: &str,
+        seen: &Revision,
+        ttl: Duration,
+    ) -> Result<Swapped, CacheError> {
+        Ok(self.swap(name, Some(seen), |entry| Some(entry.living(ttl))))
+    }
+
+    async fn delete(&self, name: &str, seen: Option<&Revision>) -> Result<Swapped, CacheError> {
+        Ok(self.swap(name, seen, |_| None))
     }
 }
 

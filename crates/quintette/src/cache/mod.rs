@@ -1,6 +1,7 @@
 //! Caches, by Django's names: where the `cache` and `cached_db` engines keep sessions.
 
 mod local;
+mod values;
 
 use std::sync::Arc;
 
@@ -8,7 +9,9 @@ use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::{CacheBackend, CacheSettings, Settings};
 
 pub use local::LocalCache;
-pub use quintette_core::cache::{Cache, CacheError, Swapped, make_key};
+pub use quintette_core::cache::{Cache, CacheError, Cached, Swapped, make_key};
+pub use quintette_core::session::Revision;
+pub(crate) use values::Values;
 
 /// A cache of `CACHES`, with the names that Django gives to what it keeps there.
 #[derive(Clone, Debug)]
@@ -16,6 +19,7 @@ pub struct NamedCache {
     cache: Arc<dyn Cache>,
     key_prefix: String,
     version: i64,
+    values: Values,
 }
 
 impl NamedCache {
@@ -25,6 +29,7 @@ impl NamedCache {
             cache,
             key_prefix: String::new(),
             version: 1,
+            values: Values::Pickle,
         }
     }
 
@@ -33,7 +38,7 @@ impl NamedCache {
     /// # Errors
     ///
     /// Where there is no such alias, or its backend is not to be had.
-    pub fn connect(settings: &Settings, alias: &str) -> Result<Self, SessionError> {
+    pub async fn connect(settings: &Settings, alias: &str) -> Result<Self, SessionError> {
         let misconfigured =
             |message: String| SessionError::new(SessionErrorKind::Misconfigured, message);
         let cache = settings.caches.get(alias).ok_or_else(|| {
@@ -54,12 +59,18 @@ impl NamedCache {
             cache: backend,
             key_prefix: cache.key_prefix.clone(),
             version: cache.version,
+            values: Values::Pickle,
         })
     }
 
     /// The cache itself.
     pub fn cache(&self) -> &dyn Cache {
         &*self.cache
+    }
+
+    /// How it writes what it keeps.
+    pub(crate) fn values(&self) -> Values {
+        self.values
     }
 
     /// The name under which it keeps `key`.

@@ -40,7 +40,7 @@ pub async fn connect(settings: impl Into<Arc<Settings>>) -> Result<Sessions, Ses
         SessionEngineName::CachedDb => {
             let database = Database::connect(&settings).await?;
             let alias = &settings.session_cache_alias;
-            let cache = NamedCache::connect(&settings, alias)?;
+            let cache = NamedCache::connect(&settings, alias).await?;
             if settings
                 .caches
                 .get(alias)
@@ -54,10 +54,10 @@ pub async fn connect(settings: impl Into<Arc<Settings>>) -> Result<Sessions, Ses
             }
             Arc::new(CachedDbEngine::new(&database, cache, &settings).await?)
         }
-        SessionEngineName::Cache => Arc::new(CacheEngine::new(NamedCache::connect(
-            &settings,
-            &settings.session_cache_alias,
-        )?)),
+        SessionEngineName::Cache => {
+            let cache = NamedCache::connect(&settings, &settings.session_cache_alias).await?;
+            Arc::new(CacheEngine::new(cache))
+        }
         SessionEngineName::File => Arc::new(FileEngine::new(&settings)?),
         SessionEngineName::SignedCookies => Arc::new(SignedCookiesEngine::new(&settings)),
         #[cfg(not(feature = "database"))]

@@ -3,7 +3,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use quintette_core::cache::{Cache, CacheError, Swapped};
+use quintette_core::cache::{Cache, CacheError, Cached, Swapped};
+use quintette_core::session::Revision;
 
 /// The plainest cache that keeps the contract: a map in memory, which forgets nothing before its time. For tests.
 #[derive(Debug, Default)]
@@ -51,49 +52,76 @@ impl Entry {
 
 #[async_trait]
 impl Cache for MemoryCache {
-    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, CacheError> {
-        Ok(self.live().get(name).map(|entry| entry.value.clone()))
+    async fn get(&self, name: &str) -> Result<Option<Cached>, CacheError> {
+        let entries = self.live();
+        Ok(entries
+            .get(name)
+            .map(|entry| Cached::new(entry.value.clone())))
     }
 
-    async fn set(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<(), CacheError> {
-        self.live().insert(name.to_owned(), Entry::new(value, ttl));
-        Ok(())
+    async fn set(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<Revision, CacheError> {
+        let entry = Entry::new(value.clone(), ttl);
+        self.live().insert(name.to_owned(), entry);
+        Ok(value.into())
     }
 
-    async fn add(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<bool, CacheError> {
+    async fn add(
+        &self,
+        name: &str,
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<Option<Revision>, CacheError> {
         let mut entries = self.live();
-        let free = !entries.contains_key(name);
-        if free {
-            entries.insert(name.to_owned(), Entry::new(value, ttl));
+        if entries.contains_key(name) {
+            return Ok(None);
         }
-        Ok(free)
+        entries.insert(name.to_owned(), Entry::new(value.clone(), ttl));
+        Ok(Some(value.into()))
     }
 
     async fn replace(
         &self,
         name: &str,
-        seen: &[u8],
+        seen: &Revision,
         value: Vec<u8>,
         ttl: Duration,
-    ) -> Result<Swapped, CacheError> {
+    ) -> Result<Swapped<Revision>, CacheError> {
         Ok(match self.live().get_mut(name) {
             None => Swapped::Missing,
-            Some(entry) if entry.value != seen => Swapped::Conflict,
+            Some(entry) if entry.value != seen.as_bytes() => Swapped::Conflict,
             Some(entry) => {
-                *entry = Entry::new(value, ttl);
-                Swapped::Done
+                *entry = Entry::new(value.clone(), ttl);
+                Swapped::Done(value.into())
             }
         })
     }
 
-    async fn delete(&self, name: &str, seen: Option<&[u8]>) -> Result<Swapped, CacheError> {
+    async fn touch(
+        &self,
+        name: &str,
+        seen: &Revision,
+        ttl: Duration,
+    ) -> Result<Swapped, CacheError> {
+        Ok(match self.live().get_mut(name) {
+            None => Swapped::Missing,
+            Some(entry) if entry.value != seen.as_bytes() => Swapped::Conflict,
+            Some(entry) => {
+                entry.expires_at = Instant::now().checked_add(ttl);
+                Swapped::Done(())
+            }
+        })
+    }
+
+    async fn delete(&self, name: &str, seen: Option<&Revision>) -> Result<Swapped, CacheError> {
         let mut entries = self.live();
         Ok(match entries.get(name) {
             None => Swapped::Missing,
-            Some(entry) if seen.is_some_and(|seen| entry.value != seen) => Swapped::Conflict,
+            Some(entry) if seen.is_some_and(|seen| entry.value != seen.as_bytes()) => {
+                Swapped::Conflict
+            }
             Some(_) => {
                 entries.remove(name);
-                Swapped::Done
+                Swapped::Done(())
             }
         })
     }

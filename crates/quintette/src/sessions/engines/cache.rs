@@ -1,20 +1,20 @@
 use async_trait::async_trait;
 use quintette_core::session::{
-    Cleared, Created, Deleted, Receipt, Record, Replaced, Revision, SessionData, SessionEngine,
-    SessionError, SessionKey, Stored,
+    Cleared, Created, Deleted, Receipt, Record, Replaced, Revision, SessionEngine, SessionError,
+    SessionKey, Stored,
 };
 use tracing::warn;
 
-use super::ttl;
-use crate::cache::{CacheError, NamedCache, Swapped};
+use super::{expires_at, ttl};
+use crate::cache::{CacheError, Cached, NamedCache, Swapped};
 
 /// Django's `KEY_PREFIX` of this engine (django/contrib/sessions/backends/cache.py).
 const KEY_PREFIX: &str = "django.contrib.sessions.cache";
 
 /// Sessions in a cache, and nowhere else. Django's `django.contrib.sessions.backends.cache`.
 ///
-/// A cache may forget, and then the visitor is logged out. The value is a pickled dict, as Django's caches hold it; its
-/// bytes are the revision.
+/// A cache may forget, and then the visitor is logged out. The value is a dict as Django's backend for this cache writes
+/// it; what a write compares is the cache's own revision.
 #[derive(Clone, Debug)]
 pub struct CacheEngine {
     cache: NamedCache,
@@ -34,26 +34,22 @@ impl CacheEngine {
 #[async_trait]
 impl SessionEngine for CacheEngine {
     async fn load(&self, key: &SessionKey) -> Result<Option<Stored>, SessionError> {
-        let value = self
-            .cache
-            .cache()
-            .get(&self.name(key))
-            .await
-            .map_err(unavailable)?;
-        Ok(value.and_then(|value| Some(Stored::new(decode(&value)?, Revision::from(value)))))
+        let cached = self.cache.cache().get(&self.name(key)).await;
+        Ok(cached
+            .map_err(failed)?
+            .and_then(|cached| self.stored(cached)))
     }
 
     async fn create(&self, key: &SessionKey, record: &Record<'_>) -> Result<Created, SessionError> {
-        let value = record.data.to_pickle()?;
+        let value = self.cache.values().encode(record.data)?;
         let added = self
             .cache
             .cache()
-            .add(&self.name(key), value.clone(), ttl(record))
+            .add(&self.name(key), value, ttl(record))
             .await;
-        Ok(if added.map_err(unavailable)? {
-            Created::Stored(Receipt::revision(value))
-        } else {
-            Created::Taken
+        Ok(match added.map_err(failed)? {
+            Some(revision) => Created::Stored(Receipt::revision(revision)),
+            None => Created::Taken,
         })
     }
 
@@ -63,7 +59,17 @@ impl SessionEngine for CacheEngine {
         seen: &Revision,
         record: &Record<'_>,
     ) -> Result<Replaced, SessionError> {
-        self.swap(key, seen, record.data.to_pickle()?, record).await
+        let value = self.cache.values().encode(record.data)?;
+        let replaced = self
+            .cache
+            .cache()
+            .replace(&self.name(key), seen, value, ttl(record))
+            .await;
+        Ok(match replaced.map_err(failed)? {
+            Swapped::Done(revision) => Replaced::Stored(Receipt::revision(revision)),
+            Swapped::Conflict => Replaced::Conflict,
+            Swapped::Missing => Replaced::Gone,
+        })
     }
 
     async fn touch(
@@ -72,7 +78,16 @@ impl SessionEngine for CacheEngine {
         seen: &Revision,
         record: &Record<'_>,
     ) -> Result<Replaced, SessionError> {
-        self.swap(key, seen, seen.as_bytes().to_vec(), record).await
+        let touched = self
+            .cache
+            .cache()
+            .touch(&self.name(key), seen, ttl(record))
+            .await;
+        Ok(match touched.map_err(failed)? {
+            Swapped::Done(()) => Replaced::Stored(Receipt::revision(seen.clone())),
+            Swapped::Conflict => Replaced::Conflict,
+            Swapped::Missing => Replaced::Gone,
+        })
     }
 
     async fn delete(
@@ -80,13 +95,9 @@ impl SessionEngine for CacheEngine {
         key: &SessionKey,
         seen: Option<&Revision>,
     ) -> Result<Deleted, SessionError> {
-        let deleted = self
-            .cache
-            .cache()
-            .delete(&self.name(key), seen.map(Revision::as_bytes))
-            .await;
-        Ok(match deleted.map_err(unavailable)? {
-            Swapped::Done => Deleted::Deleted,
+        let deleted = self.cache.cache().delete(&self.name(key), seen).await;
+        Ok(match deleted.map_err(failed)? {
+            Swapped::Done(()) => Deleted::Deleted,
             Swapped::Conflict => Deleted::Conflict,
             Swapped::Missing => Deleted::Gone,
         })
@@ -102,34 +113,25 @@ impl SessionEngine for CacheEngine {
 }
 
 impl CacheEngine {
-    async fn swap(
-        &self,
-        key: &SessionKey,
-        seen: &Revision,
-        value: Vec<u8>,
-        record: &Record<'_>,
-    ) -> Result<Replaced, SessionError> {
-        let swapped = self
-            .cache
-            .cache()
-            .replace(&self.name(key), seen.as_bytes(), value.clone(), ttl(record))
-            .await;
-        Ok(match swapped.map_err(unavailable)? {
-            Swapped::Done => Replaced::Stored(Receipt::revision(value)),
-            Swapped::Conflict => Replaced::Conflict,
-            Swapped::Missing => Replaced::Gone,
+    /// A dict, or `None` with a log line where something else is in the cache, as in Django.
+    fn stored(&self, cached: Cached) -> Option<Stored> {
+        let data = self.cache.values().decode(&cached.value).unwrap_or_else(|error| {
+            warn!(target: "quintette::session", %error, "a session in the cache cannot be read");
+            None
+        })?;
+        let expires_at = cached.ttl.and_then(expires_at);
+        let stored = Stored::new(data, cached.into_revision());
+        Some(Stored {
+            expires_at,
+            ..stored
         })
     }
 }
 
-/// A dict, or `None` with a log line where something else is in the cache, as in Django.
-fn decode(value: &[u8]) -> Option<SessionData> {
-    SessionData::from_pickle(value).unwrap_or_else(|error| {
-        warn!(target: "quintette::session", %error, "a session in the cache cannot be read");
-        None
-    })
-}
-
-fn unavailable(error: CacheError) -> SessionError {
-    SessionError::unavailable("the session cache", error)
+fn failed(error: CacheError) -> SessionError {
+    if error.is_unknown() {
+        SessionError::unknown("the session cache", error)
+    } else {
+        SessionError::unavailable("the session cache", error)
+    }
 }

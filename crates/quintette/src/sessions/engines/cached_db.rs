@@ -1,16 +1,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-
-use quintette_core::pickle;
 use quintette_core::session::{
-    Cleared, Codec, Created, Deleted, Listed, Record, Replaced, Revision, SessionData,
-    SessionEngine, SessionError, SessionKey, Stored,
+    Cleared, Codec, Created, Deleted, Listed, Record, Replaced, Revision, SessionEngine,
+    SessionError, SessionKey, Stored,
 };
 use quintette_core::settings::Settings;
 use tracing::warn;
 
-use super::{DbEngine, ttl};
+use super::{DbEngine, expires_at, ttl};
 use crate::cache::{CacheError, NamedCache, Swapped};
 use crate::db::Database;
 
@@ -87,13 +85,19 @@ impl SessionEngine for CachedDbEngine {
     async fn load(&self, key: &SessionKey) -> Result<Option<Stored>, SessionError> {
         let name = self.name(key);
         let marker = match self.cache.cache().get(&name).await {
-            Ok(Some(value)) => match SessionData::from_pickle(&value) {
-                Ok(Some(data)) => return Ok(Some(Stored::new(data, None))),
+            Ok(Some(cached)) => match self.cache.values().decode(&cached.value) {
+                Ok(Some(data)) => {
+                    let expires_at = cached.ttl.and_then(expires_at);
+                    return Ok(Some(Stored {
+                        expires_at,
+                        ..Stored::new(data, None)
+                    }));
+                }
                 // Somebody's marker: a writer, a logout or a reader is at work, and sees to the cache.
                 Ok(None) => None,
                 Err(error) => {
                     warn!(target: "quintette::session", %error, "a session in the cache cannot be read; its row is");
-                    self.swap_for_marker(&name, &value).await
+                    self.swap_for_marker(&name, &cached.into_revision()).await
                 }
             },
             Ok(None) => self.add_marker(&name).await,
@@ -112,7 +116,7 @@ impl SessionEngine for CachedDbEngine {
                 };
                 self.fill(&name, marker, &record).await;
             }
-            (None, marker) => self.remove_marker(&name, marker.as_deref()).await,
+            (None, marker) => self.remove_marker(&name, marker.as_ref()).await,
             (Some(_), None) => {}
         }
         Ok(stored)
@@ -127,7 +131,7 @@ impl SessionEngine for CachedDbEngine {
         let marker = self.add_marker(&name).await;
         let created = self.db.create(key, record).await?;
         if let Created::Stored(_) = created {
-            self.follow(&name, marker.as_deref(), record).await;
+            self.follow(&name, marker.as_ref(), record).await;
         }
         Ok(created)
     }
@@ -141,8 +145,7 @@ impl SessionEngine for CachedDbEngine {
         let name = self.name(key);
         let marker = self.set_marker(&name).await;
         let replaced = self.db.replace(key, seen, record).await?;
-        self.settle(&name, marker.as_deref(), &replaced, record)
-            .await;
+        self.settle(&name, marker.as_ref(), &replaced, record).await;
         Ok(replaced)
     }
 
@@ -155,8 +158,7 @@ impl SessionEngine for CachedDbEngine {
         let name = self.name(key);
         let marker = self.set_marker(&name).await;
         let touched = self.db.touch(key, seen, record).await?;
-        self.settle(&name, marker.as_deref(), &touched, record)
-            .await;
+        self.settle(&name, marker.as_ref(), &touched, record).await;
         Ok(touched)
     }
 
@@ -170,7 +172,7 @@ impl SessionEngine for CachedDbEngine {
         let deleted = self.db.delete(key, seen).await?;
         match deleted {
             Deleted::Deleted | Deleted::Gone => self.remove(&name).await,
-            Deleted::Conflict => self.remove_marker(&name, marker.as_deref()).await,
+            Deleted::Conflict => self.remove_marker(&name, marker.as_ref()).await,
         }
         Ok(deleted)
     }
@@ -196,7 +198,7 @@ impl CachedDbEngine {
     async fn settle(
         &self,
         name: &str,
-        marker: Option<&[u8]>,
+        marker: Option<&Marker>,
         replaced: &Replaced,
         record: &Record<'_>,
     ) {
@@ -207,65 +209,67 @@ impl CachedDbEngine {
     }
 
     /// After the row has changed: its value in the marker's place, or nothing (rule 2).
-    async fn follow(&self, name: &str, marker: Option<&[u8]>, record: &Record<'_>) {
+    async fn follow(&self, name: &str, marker: Option<&Marker>, record: &Record<'_>) {
         let filled = match marker {
             Some(marker) => self.fill(name, marker, record).await,
-            None => Swapped::Missing,
+            None => false,
         };
-        if filled != Swapped::Done {
+        if !filled {
             self.remove(name).await;
         }
     }
 
     /// A reader's marker: only where nothing is. `None` where something is, or the cache fails.
-    async fn add_marker(&self, name: &str) -> Option<Vec<u8>> {
-        let marker = new_marker()?;
-        let added = self
-            .cache
-            .cache()
-            .add(name, marker.clone(), MARKER_TTL)
-            .await;
-        added.inspect_err(report).unwrap_or(false).then_some(marker)
+    async fn add_marker(&self, name: &str) -> Option<Marker> {
+        let value = self.new_marker()?;
+        let added = self.cache.cache().add(name, value, MARKER_TTL).await;
+        added.inspect_err(report).ok()?.map(Marker)
     }
 
-    /// A reader's marker in place of exactly this value.
-    async fn swap_for_marker(&self, name: &str, seen: &[u8]) -> Option<Vec<u8>> {
-        let marker = new_marker()?;
+    /// A reader's marker in place of exactly what it saw.
+    async fn swap_for_marker(&self, name: &str, seen: &Revision) -> Option<Marker> {
+        let value = self.new_marker()?;
         let swapped = self
             .cache
             .cache()
-            .replace(name, seen, marker.clone(), MARKER_TTL)
+            .replace(name, seen, value, MARKER_TTL)
             .await;
-        (swapped.inspect_err(report).ok()? == Swapped::Done).then_some(marker)
+        match swapped.inspect_err(report).ok()? {
+            Swapped::Done(revision) => Some(Marker(revision)),
+            Swapped::Conflict | Swapped::Missing => None,
+        }
     }
 
     /// A writer's marker: in place of whatever is there, which from here on nobody reads.
-    async fn set_marker(&self, name: &str) -> Option<Vec<u8>> {
-        let marker = new_marker()?;
-        self.cache
-            .cache()
-            .set(name, marker.clone(), MARKER_TTL)
-            .await
-            .inspect_err(report)
-            .ok()?;
-        Some(marker)
+    async fn set_marker(&self, name: &str) -> Option<Marker> {
+        let value = self.new_marker()?;
+        let set = self.cache.cache().set(name, value, MARKER_TTL).await;
+        set.inspect_err(report).ok().map(Marker)
     }
 
-    /// Puts a value in the place of exactly this marker (rule 1).
-    async fn fill(&self, name: &str, marker: &[u8], record: &Record<'_>) -> Swapped {
+    /// Puts a value in the place of exactly this marker (rule 1); says whether the marker's place is settled.
+    async fn fill(&self, name: &str, marker: &Marker, record: &Record<'_>) -> bool {
         let ttl = ttl(record);
-        let filled = match record.data.to_pickle() {
+        let filled = match self.cache.values().encode(record.data) {
             Ok(value) if !ttl.is_zero() => {
-                self.cache.cache().replace(name, marker, value, ttl).await
+                let replaced = self
+                    .cache
+                    .cache()
+                    .replace(name, &marker.0, value, ttl)
+                    .await;
+                replaced.map(|replaced| matches!(replaced, Swapped::Done(_)))
             }
-            _ => self.cache.cache().delete(name, Some(marker)).await,
+            _ => {
+                let deleted = self.cache.cache().delete(name, Some(&marker.0)).await;
+                deleted.map(|deleted| deleted == Swapped::Done(()))
+            }
         };
-        filled.inspect_err(report).unwrap_or(Swapped::Conflict)
+        filled.inspect_err(report).unwrap_or(false)
     }
 
-    async fn remove_marker(&self, name: &str, marker: Option<&[u8]>) {
+    async fn remove_marker(&self, name: &str, marker: Option<&Marker>) {
         if let Some(marker) = marker {
-            let removed = self.cache.cache().delete(name, Some(marker)).await;
+            let removed = self.cache.cache().delete(name, Some(&marker.0)).await;
             // Whoever overwrote the marker sees to the cache.
             let _ = removed.inspect_err(report);
         }
@@ -273,21 +277,20 @@ impl CachedDbEngine {
 
     /// Deletes whatever is there.
     async fn remove(&self, name: &str) {
-        let _ = self
-            .cache
-            .cache()
-            .delete(name, None)
-            .await
-            .inspect_err(report);
+        let removed = self.cache.cache().delete(name, None).await;
+        let _ = removed.inspect_err(report);
+    }
+
+    /// A value that nobody else has. Without randomness there is none, and the cache is left alone.
+    fn new_marker(&self) -> Option<Vec<u8>> {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).ok()?;
+        Some(self.cache.values().marker(&nonce))
     }
 }
 
-/// A value that nobody else has. Without randomness there is none, and the cache is left alone.
-fn new_marker() -> Option<Vec<u8>> {
-    let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce).ok()?;
-    Some(pickle::encode_none(&nonce))
-}
+/// A marker that its owner has put into the cache, as the cache compares it.
+struct Marker(Revision);
 
 fn report(error: &CacheError) {
     warn!(target: "quintette::session", %error, "sessions go to the database alone");

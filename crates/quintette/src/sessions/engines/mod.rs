@@ -29,7 +29,7 @@ mod signed_cookies;
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Record;
 
@@ -40,6 +40,11 @@ pub use cached_db::CachedDbEngine;
 pub use db::DbEngine;
 pub use file::FileEngine;
 pub use signed_cookies::SignedCookiesEngine;
+
+/// When an entry of a cache expires that will live for `ttl`; `None` is later than any date.
+fn expires_at(ttl: Duration) -> Option<DateTime<Utc>> {
+    Utc::now().checked_add_signed(TimeDelta::from_std(ttl).ok()?)
+}
 
 /// How long a cache keeps a record.
 fn ttl(record: &Record<'_>) -> Duration {
