@@ -39,13 +39,15 @@ impl Store {
         sessions(engine, self.settings.clone())
     }
 
-    /// Sessions that are saved on every request.
-    pub(super) fn sessions_saved_on_every_request(
+    /// Sessions that are saved on every request, with so long between two touches.
+    pub(super) fn sessions_touched_every(
         &self,
+        interval: TimeDelta,
         engine: Arc<dyn SessionEngine>,
     ) -> Sessions {
         let mut settings = self.settings.clone();
         settings.session_save_every_request = true;
+        settings.session_touch_interval = interval;
         sessions(engine, settings)
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use chrono::TimeDelta;
 use quintette_core::session::Saved;
 
 use crate::case::{Case, case};
@@ -219,7 +220,7 @@ async fn clones_of_one_session_lose_nothing(store: Store) {
 
 async fn touching_and_writing_at_once_lose_nothing(store: Store) {
     let (sessions, key) = store.visitor().await;
-    let every = store.sessions_saved_on_every_request(store.engine.clone());
+    let every = store.sessions_touched_every(TimeDelta::zero(), store.engine.clone());
     race(32, |n| {
         let session = match n % 2 {
             0 => request(&every, &key),

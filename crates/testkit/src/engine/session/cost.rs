@@ -1,5 +1,8 @@
 //! What a request asks of the store, and not a call more.
 
+use chrono::{TimeDelta, Utc};
+use quintette_core::session::CookieAction;
+
 use crate::Operation::{self, Create, Delete, Load, LoadForUpdate, Replace, Touch};
 use crate::case::{Case, case};
 use crate::engine::store::{Store, request, visitor};
@@ -15,6 +18,8 @@ pub(super) fn cases() -> Vec<Case<Store>> {
         case(a_login_is_a_load_a_create_and_a_delete),
         case(a_logout_is_one_delete),
         case(a_session_that_is_saved_on_every_request_is_touched_not_rewritten),
+        case(a_session_that_was_touched_lately_is_not_touched_again),
+        case(a_session_that_was_touched_long_ago_is_touched),
     ]
 }
 
@@ -129,10 +134,46 @@ async fn a_logout_is_one_delete(store: Store) {
 
 async fn a_session_that_is_saved_on_every_request_is_touched_not_rewritten(store: Store) {
     let engine = store.counted();
-    let sessions = store.sessions_saved_on_every_request(engine.clone());
+    let sessions = store.sessions_touched_every(TimeDelta::zero(), engine.clone());
     let key = visitor(&sessions).await;
     engine.take_calls();
     request(&sessions, &key).finish(false).await.unwrap();
     let expected = [loads(&store).await, vec![Touch]].concat();
     assert_eq!(engine.take_calls(), expected);
+}
+
+async fn a_session_that_was_touched_lately_is_not_touched_again(store: Store) {
+    let engine = store.counted();
+    let sessions = store.sessions_touched_every(TimeDelta::hours(1), engine.clone());
+    let key = visitor(&sessions).await;
+    let tells_expiry = store
+        .engine
+        .load(&key)
+        .await
+        .unwrap()
+        .is_some_and(|stored| stored.expires_at.is_some());
+    engine.take_calls();
+    let outcome = request(&sessions, &key).finish(false).await.unwrap();
+    // The cookie is the visitor's own, and costs nothing to renew.
+    assert!(matches!(outcome.cookie, CookieAction::Set { .. }));
+    if tells_expiry {
+        assert_eq!(engine.take_calls(), [Load]);
+    } else {
+        assert_eq!(engine.take_calls().last(), Some(&Touch));
+    }
+}
+
+async fn a_session_that_was_touched_long_ago_is_touched(store: Store) {
+    let engine = store.counted();
+    let sessions = store.sessions_touched_every(TimeDelta::hours(1), engine.clone());
+    let key = visitor(&sessions).await;
+    // Two hours short of its full time, and then an hour and more beyond it, as after a shorter SESSION_COOKIE_AGE.
+    for off_by in [TimeDelta::hours(-2), TimeDelta::minutes(90)] {
+        let expires_at = Utc::now() + sessions.settings().session_cookie_age + off_by;
+        let seen = store.revision(&key).await;
+        store.touch(&key, &seen, r#"{"n":0}"#, expires_at).await;
+        engine.take_calls();
+        request(&sessions, &key).finish(false).await.unwrap();
+        assert_eq!(engine.take_calls().last(), Some(&Touch), "{off_by}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Logouts and logins in the middle of other requests.
 
+use chrono::TimeDelta;
 use quintette_core::session::{Session, SessionError, SessionErrorKind, SessionKey, Sessions};
 
 use crate::case::{Case, case};
@@ -65,7 +66,7 @@ async fn a_session_flushed_during_a_save_is_not_brought_back(store: Store) {
 
 async fn a_session_flushed_during_a_touch_is_not_brought_back(store: Store) {
     let engine = store.gated();
-    let sessions = store.sessions_saved_on_every_request(engine.clone());
+    let sessions = store.sessions_touched_every(TimeDelta::zero(), engine.clone());
     let key = visitor(&sessions).await;
     let slow = request(&sessions, &key);
 

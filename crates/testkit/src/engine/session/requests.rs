@@ -1,5 +1,6 @@
 //! One visitor, one request after the other.
 
+use chrono::TimeDelta;
 use quintette_core::session::{CookieAction, Outcome};
 
 use crate::case::{Case, case};
@@ -234,7 +235,7 @@ async fn a_session_can_be_saved_again_and_again(store: Store) {
 }
 
 async fn a_session_that_is_saved_on_every_request_keeps_its_data(store: Store) {
-    let sessions = store.sessions_saved_on_every_request(store.engine.clone());
+    let sessions = store.sessions_touched_every(TimeDelta::zero(), store.engine.clone());
     let key = visitor(&sessions).await;
     for _ in 0..2 {
         let session = request(&sessions, &key);
