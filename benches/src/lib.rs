@@ -1,5 +1,6 @@
-//! What the peers have in common: the standard session, and a server on a loopback port.
+//! What the peers have in common: the standard session, the raw handlers, and a server on a loopback port.
 
+pub mod raw;
 pub mod standard;
 
 use axum::Router;
@@ -11,7 +12,7 @@ use tokio::net::TcpListener;
 /// # Errors
 ///
 /// Where `PORT` is no free port.
-pub async fn serve(routes: Router) -> Result<(), Box<dyn std::error::Error>> {
+pub async fn serve(routes: Router) -> Result<(), raw::Failure> {
     let port: u16 = std::env::var("PORT")?.parse()?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);

@@ -1,5 +1,6 @@
 """The two sides of every test: `django(version, **settings)` and `probe(**settings)`; and the stores between them."""
 
+import functools
 import itertools
 import json
 import subprocess
@@ -7,8 +8,8 @@ import subprocess
 import pytest
 
 import servers
+import stores
 from servers import REFERENCE, Server, ServerExited
-from stores import Store
 
 
 def pytest_report_header(config):
@@ -34,39 +35,30 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.xfail(reason="Django does not promise this", strict=always))
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory):
-    """A SQLite file with Django's tables and no rows, to be copied."""
-    directory = tmp_path_factory.mktemp("migrated")
-    database = directory / "template.sqlite3"
-    servers.manage(
-        servers.newest_django(),
-        "migrate",
-        "sessions",
-        "--verbosity=0",
-        settings={"DATABASE_URL": f"sqlite://{database}"},
-        directory=directory,
-    )
-    return database
-
-
 @pytest.fixture(scope="module")
-def new_store(tmp_path_factory, migrated):
-    """`new_store(engine)`: an empty store of its own."""
-    return lambda engine: Store(engine, tmp_path_factory.mktemp(engine), migrated)
+def new_store(tmp_path_factory):
+    """`new_store(kind)`: an empty store of its own."""
+    made = []
+
+    def new(kind):
+        made.append(stores.new_store(kind, tmp_path_factory.mktemp(kind.replace("/", "-"))))
+        return made[-1]
+
+    yield new
+    for store in made:
+        store.drop()
 
 
 @pytest.fixture(scope="module")
 def shared_store(new_store):
-    """`shared_store(engine)`: one store an engine for the whole module."""
-    stores = {}
+    """`shared_store(kind)`: one store a kind for the whole module."""
+    return functools.cache(new_store)
 
-    def store(engine):
-        if engine not in stores:
-            stores[engine] = new_store(engine)
-        return stores[engine]
 
-    return store
+@pytest.fixture(scope="module")
+def own_store(new_store):
+    """`own_store(kind, side)`: each side has its own, for the whole module."""
+    return functools.cache(lambda kind, side: new_store(kind))
 
 
 class Running:

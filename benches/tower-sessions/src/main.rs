@@ -1,8 +1,10 @@
-//! The probe's `/bench/*` routes on tower-sessions: `STORE=memory`, or `STORE=sqlite` with `DATABASE` as its file.
+//! The probe's `/bench/*` routes on tower-sessions. `STORE` is `memory`, or `sqlite` with `DATABASE` as its file, or `postgres` or `mysql` with
+//! `DATABASE_URL`, or `redis` with `CACHE_URL`.
 
 #[path = "../../src/standard.rs"]
 mod standard;
 
+use std::env::var;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,19 +13,26 @@ use axum::routing::get;
 use standard::Standard;
 use tokio::net::TcpListener;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer, SessionStore};
-use tower_sessions_sqlx_store::SqliteStore;
+use tower_sessions_redis_store::RedisStore;
+use tower_sessions_redis_store::fred::prelude::{ClientLike, Config, Pool};
+use tower_sessions_sqlx_store::sqlx::mysql::MySqlPoolOptions;
+use tower_sessions_sqlx_store::sqlx::postgres::PgPoolOptions;
 use tower_sessions_sqlx_store::sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
 };
+use tower_sessions_sqlx_store::{MySqlStore, PostgresStore, SqliteStore};
 
 type Error = Box<dyn std::error::Error>;
 type Reply = Result<String, StatusCode>;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    match std::env::var("STORE")?.as_str() {
+    match var("STORE")?.as_str() {
         "memory" => serve(MemoryStore::default()).await,
-        "sqlite" => serve(open(&std::env::var("DATABASE")?).await?).await,
+        "sqlite" => serve(sqlite(&var("DATABASE")?).await?).await,
+        "postgres" => serve(postgres(&var("DATABASE_URL")?).await?).await,
+        "mysql" => serve(mysql(&var("DATABASE_URL")?).await?).await,
+        "redis" => serve(redis(&var("CACHE_URL")?).await?).await,
         other => Err(format!("STORE is {other:?}").into()),
     }
 }
@@ -47,7 +56,7 @@ async fn serve(store: impl SessionStore + Clone) -> Result<(), Error> {
 }
 
 /// With the probe's options for a file, as far as a store of one pool can have them.
-async fn open(path: &str) -> Result<SqliteStore, Error> {
+async fn sqlite(path: &str) -> Result<SqliteStore, Error> {
     let file = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -64,6 +73,36 @@ async fn open(path: &str) -> Result<SqliteStore, Error> {
     let store = SqliteStore::new(pool);
     store.migrate().await?;
     Ok(store)
+}
+
+/// With sqlx's pool, without a ping before each use: the faster of the raw handler's two.
+async fn postgres(url: &str) -> Result<PostgresStore, Error> {
+    let pool = PgPoolOptions::new()
+        .test_before_acquire(false)
+        .connect(url)
+        .await?;
+    let store = PostgresStore::new(pool);
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// As on PostgreSQL.
+async fn mysql(url: &str) -> Result<MySqlStore, Error> {
+    let pool = MySqlPoolOptions::new()
+        .test_before_acquire(false)
+        .connect(url)
+        .await?;
+    let store = MySqlStore::new(pool);
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// With as many connections as the store's own example has.
+async fn redis(url: &str) -> Result<RedisStore<Pool>, Error> {
+    let pool = Pool::new(Config::from_url(url)?, None, None, None, 6)?;
+    pool.connect();
+    pool.wait_for_connect().await?;
+    Ok(RedisStore::new(pool))
 }
 
 async fn fill(session: Session) -> Reply {

@@ -36,7 +36,10 @@ DATABASE_ENGINES = {
     "postgres": "django.db.backends.postgresql",
     "postgresql": "django.db.backends.postgresql",
     "mysql": "django.db.backends.mysql",
+    "mariadb": "django.db.backends.mysql",
 }
+
+DJANGO_REDIS_SENTINELS = "django_redis.pool.SentinelConnectionFactory"
 
 
 def defaults():
@@ -68,6 +71,13 @@ def settings_from(environment):
         settings["DATABASES"] = {"default": database(environment["DATABASE_URL"])}
     if "CACHE_URL" in environment:
         settings["CACHES"] = {"default": cache(environment["CACHE_URL"])}
+    caches = settings.get("CACHES", {}).values()
+    for entry in caches:
+        # Here, and nowhere in Django, a Cluster is an option of its Redis cache.
+        if entry.get("OPTIONS", {}).get("cluster"):
+            entry["BACKEND"] = "site_under_test.redis_servers.RedisClusterCache"
+    if any("SENTINELS" in entry.get("OPTIONS", {}) for entry in caches):
+        settings["DJANGO_REDIS_CONNECTION_FACTORY"] = DJANGO_REDIS_SENTINELS
     return settings
 
 
@@ -104,10 +114,23 @@ def database(url):
 
 def cache(url):
     parts = urlsplit(url)
-    if parts.scheme in ("redis", "rediss"):
+    scheme = parts.scheme
+    if scheme in ("redis", "rediss"):
         return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}
-    if parts.scheme == "memcached":
+    if scheme == "redis+cluster":
+        servers = [f"redis://{server}" for server in parts.netloc.split(",")]
+        return {"BACKEND": "site_under_test.redis_servers.RedisClusterCache", "LOCATION": servers}
+    if scheme == "redis+sentinel":
+        return {"BACKEND": "site_under_test.redis_servers.RedisSentinelCache", "LOCATION": url}
+    if scheme == "memcached":
         return {"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache", "LOCATION": parts.netloc}
-    if parts.scheme == "locmem":
+    if scheme == "database":
+        return {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": parts.netloc}
+    if scheme == "file":
+        return {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": unquote(parts.path)}
+    if scheme == "locmem":
         return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": parts.netloc}
-    raise ImproperlyConfigured(f"CACHE_URL holds {url!r}, whose scheme is none of redis, rediss, memcached, locmem")
+    raise ImproperlyConfigured(
+        f"CACHE_URL holds {url!r}, whose scheme is none of redis, rediss, redis+cluster, redis+sentinel, memcached, "
+        "database, file, locmem"
+    )

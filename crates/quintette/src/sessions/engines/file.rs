@@ -5,7 +5,7 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use std::{env, fmt, io};
 
 use async_trait::async_trait;
@@ -69,6 +69,7 @@ const BATCH: usize = 500;
 pub struct FileEngine {
     files: Arc<Files>,
     turns: Arc<Semaphore>,
+    timeout: Duration,
 }
 
 /// How many operations go on at once. Each takes a thread, and most of its time waits for the disk.
@@ -111,6 +112,7 @@ impl FileEngine {
             .map_err(|error| misconfigured(&directory, error))?;
         Ok(Self {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            timeout: settings.session_store_timeout,
             files: Arc::new(Files {
                 directory,
                 codec: Codec::new(settings),
@@ -130,6 +132,7 @@ impl FileEngine {
         Self {
             files: Arc::new(Files { codec, ..files }),
             turns: self.turns,
+            timeout: self.timeout,
         }
     }
 
@@ -139,8 +142,6 @@ impl FileEngine {
         work: impl FnOnce(&Files) -> io::Result<T> + Send + 'static,
     ) -> Result<T, SessionError> {
         let files = Arc::clone(&self.files);
-        let path = self.files.directory.path().display();
-        let name = || format!("the session directory {path} (SESSION_FILE_PATH)");
         // Never closed, so never without a turn; the work keeps it to its end.
         let turn = self.turns.clone().acquire_owned().await.ok();
         let work = move || {
@@ -149,9 +150,36 @@ impl FileEngine {
             done
         };
         match tokio::task::spawn_blocking(work).await {
-            Ok(result) => result.map_err(|error| SessionError::unavailable(&name(), error)),
-            Err(stopped) => Err(SessionError::unavailable(&name(), stopped)),
+            Ok(result) => result.map_err(|error| SessionError::unavailable(&self.name(), error)),
+            Err(stopped) => Err(SessionError::unavailable(&self.name(), stopped)),
         }
+    }
+
+    /// As [`blocking`](Self::blocking), for as long as a request waits: a network's file system may hang.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Files) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, SessionError> {
+        match tokio::time::timeout(self.timeout, self.blocking(work)).await {
+            Ok(done) => done,
+            Err(elapsed) => Err(SessionError::unavailable(&self.name(), elapsed)),
+        }
+    }
+
+    /// The same for a write, which goes on when nobody waits for it any more.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Files) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, SessionError> {
+        match tokio::time::timeout(self.timeout, self.blocking(work)).await {
+            Ok(done) => done,
+            Err(elapsed) => Err(SessionError::unknown(&self.name(), elapsed)),
+        }
+    }
+
+    fn name(&self) -> String {
+        let path = self.files.directory.path().display();
+        format!("the session directory {path} (SESSION_FILE_PATH)")
     }
 }
 
@@ -159,14 +187,14 @@ impl FileEngine {
 impl SessionEngine for FileEngine {
     async fn load(&self, key: &SessionKey) -> Result<Option<Stored>, SessionError> {
         let key = key.clone();
-        self.blocking(move |files| files.load(&key)).await
+        self.read(move |files| files.load(&key)).await
     }
 
     /// A key that can name no file is taken.
     async fn create(&self, key: &SessionKey, record: &Record<'_>) -> Result<Created, SessionError> {
         let (key, text) = (key.clone(), self.files.codec.encode(record.data)?);
         let modified = self.files.modification(record);
-        self.blocking(move |files| {
+        self.write(move |files| {
             let created = files.directory.create(&key, text.as_bytes(), modified)?;
             Ok(if created {
                 Created::Stored(Receipt::revision(text))
@@ -189,7 +217,7 @@ impl SessionEngine for FileEngine {
             self.files.codec.encode(record.data)?,
         );
         let modified = self.files.modification(record);
-        self.blocking(move |files| files.replace(&key, &seen, text, modified))
+        self.write(move |files| files.replace(&key, &seen, text, modified))
             .await
     }
 
@@ -201,7 +229,7 @@ impl SessionEngine for FileEngine {
     ) -> Result<Replaced, SessionError> {
         let (key, seen) = (key.clone(), seen.clone());
         let modified = self.files.modification(record);
-        self.blocking(move |files| files.touch(&key, seen, modified))
+        self.write(move |files| files.touch(&key, seen, modified))
             .await
     }
 
@@ -211,7 +239,7 @@ impl SessionEngine for FileEngine {
         seen: Option<&Revision>,
     ) -> Result<Deleted, SessionError> {
         let (key, seen) = (key.clone(), seen.cloned());
-        self.blocking(move |files| files.delete(&key, seen.as_ref()))
+        self.write(move |files| files.delete(&key, seen.as_ref()))
             .await
     }
 
