@@ -171,7 +171,7 @@ impl Settings {
         let alias = &self.session_cache_alias;
         let cache = self.caches.get(alias)?;
         let is_only_copy = self.session_engine == SessionEngineName::Cache;
-        let hint = "Set SESSION_ENGINE to \"cached_db\" or \"db\".";
+        let hint = "Set SESSION_ENGINE to \"cached_db\" or \"db\", or take a cache that outlives this process, such as Redis.";
         match cache.backend {
             CacheBackend::LocMem if is_only_copy => Some(Warning::new(
                 "quintette.W005",
@@ -185,7 +185,7 @@ impl Settings {
                 format!(
                     "The cache {alias:?} is this process' memory: another process does not see what is saved or logged out here until its own copy expires."
                 ),
-                "Run one process, or set SESSION_ENGINE = \"db\".",
+                "Take a cache that all processes share (Redis, Memcached), run one process, or set SESSION_ENGINE = \"db\".",
             )),
             CacheBackend::Dummy if is_only_copy => Some(Warning::new(
                 "quintette.W007",
