@@ -1,11 +1,16 @@
--- What wrk sends: the route with the sessions' cookies in turn, so that two requests seldom meet in one session.
--- And what it prints at the end: one line of JSON for benches/run.
+-- What wrk sends: the routes with the sessions' cookies in turn, so that two requests seldom meet in one session.
+-- And what it prints at the end: one line of JSON for the harness.
 
 local requests, next_request = {}, 0
 
+-- arguments: a file of cookies, and routes separated by commas.
 function init(arguments)
+    local number = 0
     for cookie in io.lines(arguments[1]) do
-        requests[#requests + 1] = wrk.format("GET", nil, { Cookie = cookie })
+        number = number + 1
+        local routes = {}
+        for route in arguments[2]:gmatch("[^,]+") do routes[#routes + 1] = "/bench/" .. route end
+        requests[number] = wrk.format("GET", routes[number % #routes + 1], { Cookie = cookie })
     end
 end
 
@@ -17,8 +22,8 @@ end
 function done(summary, latency)
     local errors = summary.errors
     print(string.format(
-        '{"requests": %d, "microseconds": %d, "errors": %d, "p50": %d, "p99": %d}',
+        '{"requests": %d, "microseconds": %d, "errors": %d, "p50": %d, "p99": %d, "slowest": %d}',
         summary.requests, summary.duration,
         errors.connect + errors.read + errors.write + errors.status + errors.timeout,
-        latency:percentile(50), latency:percentile(99)))
+        latency:percentile(50), latency:percentile(99), latency.max))
 end

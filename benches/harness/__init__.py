@@ -1,0 +1,6 @@
+"""What `benches/run` and `benches/clean-up` are made of."""
+
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parents[1]
+TOP = HERE.parent
