@@ -6,7 +6,7 @@ Each entry's own behaviour is asserted in test_divergences.py.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stores import STORING_ENGINES
+from stores import STORING_ENGINES, engine_of
 
 
 @dataclass
@@ -15,6 +15,8 @@ class Divergence:
     engines: tuple
     # Whether this sequence, under these settings, meets the difference.
     meets: Callable
+    # The kinds of store that show it, or all of the engines.
+    kinds: tuple | None = None
 
 
 DIVERGENCES = [
@@ -36,9 +38,17 @@ DIVERGENCES = [
         ("file",),
         lambda sequence, settings: sequence.expired,
     ),
+    Divergence(
+        "Memcached counts time in 31 bits. An expiry beyond them lives as long as they last; in Django the entry is gone "
+        "as soon as it is stored, and the visitor with it.",
+        ("cache",),
+        lambda sequence, settings: sequence.distant,
+        kinds=("cache/memcached", "cache/memcached-pylibmc"),
+    ),
 ]
 
 
-def divergence(engine, sequence, settings):
+def divergence(kind, sequence, settings):
     """The divergence that explains why the two differ here, or None where they must not."""
-    return next((d for d in DIVERGENCES if engine in d.engines and d.meets(sequence, settings)), None)
+    shown = (d for d in DIVERGENCES if engine_of(kind) in d.engines and (d.kinds is None or kind in d.kinds))
+    return next((d for d in shown if d.meets(sequence, settings)), None)

@@ -34,6 +34,8 @@ class Sequence:
     unread: bool = False
     # A request brings a key under which something is stored that has expired.
     expired: bool = False
+    # It sets an expiry beyond the year 2038.
+    distant: bool = False
 
 
 def sequence(name, *steps, **options):
@@ -205,8 +207,8 @@ SEEN = [op("expiry_age"), op("expires_at_browser_close"), get("_session_expiry")
 def expiries():
     for value in (300, 1, 0, 1_209_600, 10**9):
         set_it = op("set_expiry", value=value)
-        yield sequence(f"expiry of {value}", [put("a", 1), set_it, *SEEN], [*SEEN[:3], get("a")], [put("a", 2)])
-        yield sequence(f"expiry of {value} and nothing else", [set_it, *SEEN], [ITEMS])
+        yield sequence(f"expiry of {value}", [put("a", 1), set_it, *SEEN], [*SEEN[:3], get("a")], [put("a", 2)], distant=value == 10**9)
+        yield sequence(f"expiry of {value} and nothing else", [set_it, *SEEN], [ITEMS], distant=value == 10**9)
     for value in (-1, -86_400):
         yield sequence(f"expiry of {value}", [put("a", 1), op("set_expiry", value=value), *SEEN], [ITEMS, KEY], expired=True)
     for value in ({"in": 3_600}, {"in": 864_000}):
@@ -214,7 +216,7 @@ def expiries():
         yield sequence(f"expiry {value}", [put("a", 1), set_it, *SEEN], SEEN[:3], [put("a", 2)], approximate=True)
     yield sequence("expiry in the past by a timedelta", [put("a", 1), op("set_expiry", value={"in": -60})], [ITEMS], approximate=True, expired=True)
     for name, at in MOMENTS.items():
-        yield sequence(f"expiry at a moment {name}", [put("a", 1), op("set_expiry", value={"at": at}), *SEEN], SEEN[:3], moment=at)
+        yield sequence(f"expiry at a moment {name}", [put("a", 1), op("set_expiry", value={"at": at}), *SEEN], SEEN[:3], moment=at, distant=at > "2038")
     set_it = op("set_expiry", value={"at": PAST})
     yield sequence("expiry at a moment of the past", [put("a", 1), set_it, *SEEN], [ITEMS], moment=PAST, expired=True)
     yield sequence("expiry taken back", [put("a", 1), op("set_expiry", value=60)], [op("set_expiry", value=None), *SEEN], SEEN)

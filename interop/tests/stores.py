@@ -104,7 +104,10 @@ class Store:
             self.settings["DATABASE_URL"] = self.database.url
         if of := KINDS[kind].cache:
             self.cache = CACHES[of](self.directory, self.database)
-            self.settings["CACHES"] = {"default": self.cache.settings}
+            if of == "locmem":
+                self.settings["CACHE_URL"] = "locmem://"
+            else:
+                self.settings["CACHES"] = {"default": self.cache.settings}
 
     can_be_inspected = True
 
@@ -152,6 +155,12 @@ class Rows(Store):
     def expire(self, key):
         moment = self.database.moment("2001-01-01 00:00:00")
         self.sql("UPDATE django_session SET expire_date = ? WHERE session_key = ?", moment, key)
+        self.evict(key)
+
+    def let_pass(self, key, seconds):
+        """Makes the session as old as it will be then."""
+        earlier = self.database.earlier("expire_date", seconds)
+        self.sql(f"UPDATE django_session SET expire_date = {earlier} WHERE session_key = ?", key)
         self.evict(key)
 
     def delete(self, key):

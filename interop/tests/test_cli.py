@@ -1,33 +1,13 @@
 """The `quintette` command beside `manage.py`: the same tables, the same clean-up, the same sessions."""
 
-import sqlite3
-from contextlib import closing
-
 import pytest
 
+from databases import DATABASES
 from forging import signed
-from servers import django_versions, newest_django
+from schemas import contents, schema
+from servers import django_versions
+from stores import EVERY_STORE, ROWS
 from visitor import Visitor, put
-
-SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name = 'django_session' ORDER BY name"
-
-
-def url(path):
-    return {"DATABASE_URL": f"sqlite://{path}"}
-
-
-def schema(path):
-    with closing(sqlite3.connect(path)) as connection:
-        return {
-            "objects": connection.execute(SCHEMA).fetchall(),
-            "columns": connection.execute("PRAGMA table_info(django_session)").fetchall(),
-            "indexes": sorted(row[1:] for row in connection.execute("PRAGMA index_list(django_session)")),
-        }
-
-
-def contents(path):
-    with closing(sqlite3.connect(path)) as connection:
-        return list(connection.iterdump())
 
 
 @pytest.fixture(params=django_versions())
@@ -35,51 +15,81 @@ def version(request):
     return request.param
 
 
+@pytest.fixture(params=DATABASES)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def new_database(kind, tmp_path):
+    """`new_database()`: an empty one, and the settings that name it."""
+    made = []
+
+    def new():
+        directory = tmp_path / f"database-{len(made)}"
+        directory.mkdir()
+        made.append(DATABASES[kind](directory, empty=True))
+        return made[-1], {"DATABASE_URL": made[-1].url}
+
+    yield new
+    for database in made:
+        database.drop()
+
+
 class TestMigrate:
-    def test_the_table_is_the_one_django_makes(self, version, quintette, manage, tmp_path):
-        ours, theirs = tmp_path / "ours.sqlite3", tmp_path / "theirs.sqlite3"
-        quintette("migrate", settings=url(ours))
-        manage(version, "migrate", "sessions", settings=url(theirs))
-        assert schema(ours) == schema(theirs)
+    def test_the_tables_are_those_that_django_makes(self, kind, version, quintette, manage, new_database):
+        (ours, our_settings), (theirs, their_settings) = new_database(), new_database()
+        quintette("migrate", settings=our_settings)
+        manage(version, "migrate", "sessions", settings=their_settings)
+        made, expected = schema(kind, ours), schema(kind, theirs)
+        for about in expected:
+            assert made[about] == expected[about], about
 
-    def test_django_finds_nothing_to_do_afterwards(self, version, quintette, manage, tmp_path):
-        path = tmp_path / "ours.sqlite3"
-        quintette("migrate", settings=url(path))
-        before = schema(path)
-        printed = manage(version, "migrate", "sessions", settings=url(path)).stdout
+    def test_django_finds_nothing_to_do_afterwards(self, kind, version, quintette, manage, new_database):
+        database, settings = new_database()
+        quintette("migrate", settings=settings)
+        before = schema(kind, database)
+        printed = manage(version, "migrate", "sessions", settings=settings).stdout
         assert "No migrations to apply" in printed
-        assert schema(path) == before
+        assert schema(kind, database) == before
 
-    def test_django_migrates_everything_else_afterwards(self, version, quintette, manage, tmp_path):
-        path = tmp_path / "ours.sqlite3"
-        quintette("migrate", settings=url(path))
-        before = schema(path)
-        manage(version, "migrate", "--fake-initial", settings=url(path))
-        assert schema(path) == before
-        assert manage(version, "migrate", "--check", settings=url(path)).returncode == 0
+    def test_django_migrates_everything_else_afterwards(self, kind, version, quintette, manage, new_database):
+        database, settings = new_database()
+        quintette("migrate", settings=settings)
+        before = schema(kind, database)
+        manage(version, "migrate", "--fake-initial", settings=settings)
+        assert schema(kind, database) == before
+        assert manage(version, "migrate", "--check", settings=settings).returncode == 0
 
     @pytest.mark.parametrize("apps", [["sessions"], []], ids=["sessions", "everything"])
-    def test_nothing_is_done_where_django_has_migrated(self, apps, version, quintette, manage, tmp_path):
-        path = tmp_path / "theirs.sqlite3"
-        manage(version, "migrate", *apps, settings=url(path))
-        before = contents(path)
-        quintette("migrate", settings=url(path))
-        assert contents(path) == before
+    def test_nothing_is_done_where_django_has_migrated(self, apps, kind, version, quintette, manage, new_database):
+        database, settings = new_database()
+        manage(version, "migrate", *apps, settings=settings)
+        before = contents(kind, database)
+        quintette("migrate", settings=settings)
+        assert contents(kind, database) == before
 
-    def test_a_second_time_changes_nothing(self, quintette, tmp_path):
-        path = tmp_path / "ours.sqlite3"
-        quintette("migrate", settings=url(path))
-        before = contents(path)
-        quintette("migrate", settings=url(path))
-        assert contents(path) == before
+    def test_a_second_time_changes_nothing(self, kind, quintette, new_database):
+        database, settings = new_database()
+        quintette("migrate", settings=settings)
+        before = contents(kind, database)
+        quintette("migrate", settings=settings)
+        assert contents(kind, database) == before
 
-    def test_sessions_are_kept(self, quintette, new_store, django):
-        store = new_store("db")
+    def test_both_servers_use_the_tables_afterwards(self, version, quintette, new_database, django, probe):
+        database, settings = new_database()
+        quintette("migrate", settings=settings)
         visitor = Visitor()
-        visitor.ops(django(newest_django(), **store.settings), put("a", 1))
-        before = contents(store.database)
+        for number, server in enumerate((django(version, **settings), probe(**settings))):
+            visitor.ops(server, put(f"n{number}", number))
+        assert len(database.sql("SELECT * FROM django_session")) == 1
+
+    def test_sessions_are_kept(self, kind, version, quintette, new_store, django):
+        store = new_store(f"db/{kind}")
+        Visitor().ops(django(version, **store.settings), put("a", 1))
+        before = contents(kind, store.database)
         quintette("migrate", settings=store.settings)
-        assert contents(store.database) == before
+        assert contents(kind, store.database) == before
 
 
 EXPIRIES = [None, 3_600, 0, {"in": 3_600}, {"at": "2099-01-01T00:00:00Z"}, -1, {"in": -60}, {"at": "2001-01-01T00:00:00Z"}]
@@ -99,9 +109,9 @@ def live_and_expired(store, server):
 
 
 class TestClearsessions:
-    @pytest.mark.parametrize("engine", ["db", "file", "cached_db"])
-    def test_it_removes_what_django_removes(self, engine, version, new_store, django, manage, quintette, tmp_path):
-        store = new_store(engine)
+    @pytest.mark.parametrize("kind", [*ROWS, "file"])
+    def test_it_removes_what_django_removes(self, kind, version, new_store, django, manage, quintette, tmp_path):
+        store = new_store(kind)
         live_and_expired(store, django(version, **store.settings))
         for name in ("corrupt", "old0corrupt"):
             store.put(name + "session", "rubbish")
@@ -127,24 +137,28 @@ class TestClearsessions:
         quintette("clearsessions", settings=twin.settings)
         assert sorted(p.name for p in twin.files.iterdir()) == sorted(p.name for p in store.files.iterdir())
 
-    @pytest.mark.parametrize("engine", ["db", "file", "cache", "cached_db", "signed_cookies"])
-    def test_an_empty_store_of_any_engine_is_no_error(self, engine, new_store, quintette):
-        quintette("clearsessions", settings=new_store(engine).settings)
+    @pytest.mark.parametrize("kind", EVERY_STORE)
+    def test_an_empty_store_of_any_engine_is_no_error(self, kind, new_store, quintette):
+        quintette("clearsessions", settings=new_store(kind).settings)
 
-    def test_many_expired_sessions_are_removed(self, new_store, quintette):
-        store = new_store("db")
-        store.sql(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
-            "INSERT INTO django_session SELECT printf('%032d', i), 'x', "
-            "CASE WHEN i % 10 THEN '2001-01-01 00:00:00' ELSE '2100-01-01 00:00:00' END FROM n"
-        )
+    @pytest.mark.parametrize("kind", ["db/sqlite", "db/postgres", "db/mariadb"])
+    def test_many_expired_sessions_are_removed(self, kind, new_store, quintette):
+        store = new_store(kind)
+        moments = {True: "2001-01-01 00:00:00", False: "2100-01-01 00:00:00"}
+        for start in range(1, 20_001, 1_000):
+            rows = ", ".join(
+                f"('{number:032}', 'x', '{store.database.moment(moments[number % 10 != 0])}')"
+                for number in range(start, start + 1_000)
+            )
+            store.sql(f"INSERT INTO django_session (session_key, session_data, expire_date) VALUES {rows}")
         quintette("clearsessions", settings=store.settings)
-        assert store.keys() == {format(i, "032d") for i in range(10, 20_001, 10)}
+        assert store.keys() == {format(number, "032") for number in range(10, 20_001, 10)}
 
 
 class TestSessions:
-    def test_those_of_django_are_listed_and_shown(self, version, new_store, django, quintette):
-        store = new_store("db")
+    @pytest.mark.parametrize("kind", ROWS)
+    def test_those_of_django_are_listed_and_shown(self, kind, version, new_store, django, quintette):
+        store = new_store(kind)
         server = django(version, **store.settings)
         visitors = []
         for number in range(3):
@@ -160,7 +174,7 @@ class TestSessions:
             assert str(2**70) in shown
 
     def test_an_unknown_key_is_an_error(self, new_store, quintette):
-        done = quintette("sessions", "show", "doesnotexist", settings=new_store("db").settings, check=False)
+        done = quintette("sessions", "show", "doesnotexist", settings=new_store("db/sqlite").settings, check=False)
         assert done.returncode != 0
         assert "session" in done.stderr
 
@@ -168,15 +182,17 @@ class TestSessions:
 class TestErrors:
     @pytest.mark.parametrize("command", [["migrate"], ["clearsessions"], ["sessions", "list"]], ids=" ".join)
     def test_a_missing_secret_key_is_named(self, command, new_store, quintette):
-        done = quintette(*command, settings=new_store("db").settings | {"SECRET_KEY": None}, check=False)
+        done = quintette(*command, settings=new_store("db/sqlite").settings | {"SECRET_KEY": None}, check=False)
         # A command that needs no key may do without one.
         assert done.returncode == 0 or "SECRET_KEY" in done.stdout + done.stderr
 
     @pytest.mark.beyond_django
     @pytest.mark.parametrize("command", [["clearsessions"], ["sessions", "list"]], ids=" ".join)
-    def test_an_unmigrated_database_is_an_error_that_says_what_to_do(self, command, quintette, tmp_path):
-        sqlite3.connect(tmp_path / "empty.sqlite3").close()
-        done = quintette(*command, settings=url(tmp_path / "empty.sqlite3"), check=False)
+    def test_an_unmigrated_database_is_an_error_that_says_what_to_do(self, command, quintette, new_database):
+        database, settings = new_database()
+        # An SQLite file comes to be by being opened.
+        database.sql("SELECT 1")
+        done = quintette(*command, settings=settings, check=False)
         assert done.returncode != 0
         assert "django_session" in done.stdout + done.stderr
         assert "migrate" in done.stdout + done.stderr
@@ -184,12 +200,20 @@ class TestErrors:
     @pytest.mark.beyond_django
     def test_a_database_that_cannot_be_opened_is_named(self, quintette, tmp_path):
         path = tmp_path / "missing" / "sessions.sqlite3"
-        done = quintette("migrate", settings=url(path), check=False)
+        done = quintette("migrate", settings={"DATABASE_URL": f"sqlite://{path}"}, check=False)
         assert done.returncode != 0
         assert str(path) in done.stdout + done.stderr
 
+    @pytest.mark.parametrize("scheme", ["postgres", "mysql"])
+    def test_a_database_server_that_is_not_there_is_named_and_its_password_is_not(self, scheme, quintette):
+        url = f"{scheme}://shop:a-password-nobody-may-read@127.0.0.1:1/shop"
+        done = quintette("migrate", settings={"DATABASE_URL": url}, check=False)
+        assert done.returncode != 0
+        assert "127.0.0.1" in done.stdout + done.stderr
+        assert "a-password-nobody-may-read" not in done.stdout + done.stderr
+
     @pytest.mark.parametrize("arguments", [["explode"], ["sessions", "explode"], ["--explode"]], ids=" ".join)
     def test_an_unknown_command_is_an_error(self, arguments, new_store, quintette):
-        done = quintette(*arguments, settings=new_store("db").settings, check=False)
+        done = quintette(*arguments, settings=new_store("db/sqlite").settings, check=False)
         assert done.returncode != 0
         assert "explode" in done.stderr

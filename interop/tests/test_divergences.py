@@ -3,18 +3,18 @@
 import pytest
 
 from sequences import FORGED, UNKNOWN
-from stores import STORING_ENGINES
-from visitor import ITEMS, Visitor, op, put
+from stores import CACHED, ROWS, STORING
+from visitor import ITEMS, Visitor, get, op, put
 
-INSPECTED = [engine for engine in STORING_ENGINES if engine != "cache"]
+INSPECTED = [kind for kind in STORING if kind != "cache/locmem"]
 EVERY_REQUEST = {"SESSION_SAVE_EVERY_REQUEST": True}
 
 
 @pytest.mark.beyond_django
-@pytest.mark.parametrize("engine", INSPECTED)
+@pytest.mark.parametrize("kind", INSPECTED)
 @pytest.mark.parametrize("operations", [[], [op("is_empty"), op("key")]], ids=["nothing done", "looked at"])
-def test_an_unknown_key_creates_nothing_though_every_request_is_saved(engine, operations, shared_store, probe):
-    store = shared_store(engine)
+def test_an_unknown_key_creates_nothing_though_every_request_is_saved(kind, operations, shared_store, probe):
+    store = shared_store(kind)
     server = probe(**store.settings, **EVERY_REQUEST)
     before = store.keys()
     for cookie in (f"sessionid={UNKNOWN}", *FORGED.values()):
@@ -38,9 +38,9 @@ def test_an_expired_file_creates_no_file(settings, shared_store, probe):
 
 
 @pytest.mark.beyond_django
-@pytest.mark.parametrize("engine", ["db", "cached_db"])
-def test_an_expired_row_creates_no_row_though_every_request_is_saved(engine, shared_store, probe):
-    store = shared_store(engine)
+@pytest.mark.parametrize("kind", ROWS)
+def test_an_expired_row_creates_no_row_though_every_request_is_saved(kind, shared_store, probe):
+    store = shared_store(kind)
     visitor = Visitor()
     visitor.ops(probe(**store.settings), put("a", 1))
     before = store.keys()
@@ -63,8 +63,19 @@ def test_a_session_too_large_for_a_cookie_is_an_error_and_not_a_cookie_that_brow
 
 
 @pytest.mark.beyond_django
-def test_a_save_under_an_unknown_key_varies_on_the_cookie(shared_store, probe):
-    answer = Visitor(UNKNOWN).ops(probe(**shared_store("cache").settings), op("save"))
+@pytest.mark.parametrize("kind", ["cache/locmem", *CACHED])
+def test_a_save_under_an_unknown_key_varies_on_the_cookie(kind, shared_store, probe):
+    answer = Visitor(UNKNOWN).ops(probe(**shared_store(kind).settings), op("save"))
     assert answer.status == 400
     assert answer.set_cookies == []
     assert answer.headers["Vary"] == "Cookie"
+
+
+@pytest.mark.beyond_django
+@pytest.mark.parametrize("kind", ["cache/memcached", "cache/memcached-pylibmc"])
+@pytest.mark.parametrize("expiry", [10**9, {"in": 10**9}, {"at": "2099-01-01T00:00:00Z"}], ids=str)
+def test_an_expiry_beyond_the_clock_of_memcached_is_not_one_of_the_past(kind, expiry, shared_store, probe):
+    server = probe(**shared_store(kind).settings)
+    visitor = Visitor()
+    visitor.ops(server, put("a", 1), op("set_expiry", value=expiry))
+    assert visitor.ops(server, get("a")).values == [1]

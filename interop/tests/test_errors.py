@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from stores import SHARED_ENGINES
+from stores import SHARED
 from visitor import ITEMS, Visitor, get, op, put
 
 WRONG = {
@@ -45,7 +45,7 @@ WRONG_BEYOND_DJANGO = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_setting_stops_the_program_and_is_named(name, new_store, probe_log):
     settings, named = WRONG[name]
-    server, log = probe_log(**new_store("db").settings | settings)
+    server, log = probe_log(**new_store("db/sqlite").settings | settings)
     assert server is None, "it started"
     assert [text for text in named if text not in log] == [], log
 
@@ -54,7 +54,7 @@ def test_a_wrong_setting_stops_the_program_and_is_named(name, new_store, probe_l
 @pytest.mark.parametrize("name", WRONG_BEYOND_DJANGO)
 def test_a_setting_of_no_use_stops_the_program_and_is_named(name, new_store, probe_log):
     settings, named = WRONG_BEYOND_DJANGO[name]
-    server, log = probe_log(**new_store("db").settings | settings)
+    server, log = probe_log(**new_store("db/sqlite").settings | settings)
     assert server is None, "it started"
     assert [text for text in named if text not in log] == [], log
 
@@ -62,7 +62,7 @@ def test_a_setting_of_no_use_stops_the_program_and_is_named(name, new_store, pro
 def test_secrets_are_not_printed(new_store, probe_log):
     secret = "a-secret-that-nobody-may-read-in-a-log"
     for wrong in ({"SESSION_COOKIE_AGE": "soon"}, {"SESSION_FLAVOUR": "mint"}):
-        _, log = probe_log(**new_store("db").settings | wrong | {"SECRET_KEY": secret})
+        _, log = probe_log(**new_store("db/sqlite").settings | wrong | {"SECRET_KEY": secret})
         assert log != ""
         assert secret not in log
 
@@ -149,18 +149,18 @@ class TestAStoreThatIsDown:
         assert "migrate" in text
 
     def test_a_database_that_may_only_be_read(self, probe_log, new_store):
-        store = new_store("db")
-        with unwritable(store.database), unwritable(store.directory):
+        store = new_store("db/sqlite")
+        with unwritable(store.database.path), unwritable(store.directory):
             text = said(*probe_log(prefix=WITHOUT_ROOTS_POWERS, **store.settings))
-        assert str(store.database) in text
+        assert str(store.database.path) in text
 
-    @pytest.mark.parametrize("engine", ["db", "cached_db"])
-    def test_a_locked_database_is_not_a_lost_write_and_it_recovers(self, engine, probe_log, new_store):
-        store = new_store(engine)
+    @pytest.mark.parametrize("kind", ["db/sqlite", "cached_db/sqlite+locmem"])
+    def test_a_locked_database_is_not_a_lost_write_and_it_recovers(self, kind, probe_log, new_store):
+        store = new_store(kind)
         server, _ = probe_log(**store.settings)
         visitor = Visitor()
         visitor.ops(server, put("a", 1))
-        with closing(sqlite3.connect(store.database, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(store.database.path, isolation_level=None)) as connection:
             connection.execute("BEGIN EXCLUSIVE")
             answer = visitor.ops(server, put("a", 2))
             connection.execute("ROLLBACK")
@@ -170,7 +170,7 @@ class TestAStoreThatIsDown:
         assert visitor.ops(server, get("a")).values == [3]
 
     def test_a_visitor_is_not_taken_for_an_anonymous_one(self, probe_log, new_store):
-        store = new_store("db")
+        store = new_store("db/sqlite")
         server, _ = probe_log(**store.settings)
         visitor = Visitor()
         visitor.ops(server, put("a", 1))
@@ -182,9 +182,9 @@ class TestAStoreThatIsDown:
         assert visitor.ops(server, ITEMS).values == [[["a", 1]]]
 
 
-@pytest.mark.parametrize("engine", SHARED_ENGINES)
-def test_a_restart_finds_the_sessions_again(engine, probe_log, new_store):
-    store = new_store(engine)
+@pytest.mark.parametrize("kind", SHARED)
+def test_a_restart_finds_the_sessions_again(kind, probe_log, new_store):
+    store = new_store(kind)
     visitor = Visitor()
     first, _ = probe_log(**store.settings)
     visitor.ops(first, put("a", 1), op("set_expiry", value=3_600))
@@ -194,7 +194,7 @@ def test_a_restart_finds_the_sessions_again(engine, probe_log, new_store):
 
 
 def test_what_does_not_touch_the_session_goes_on_without_its_store(probe_log, new_store):
-    store = new_store("db")
+    store = new_store("db/sqlite")
     server, _ = probe_log(**store.settings)
     store.sql("DROP TABLE django_session")
     assert Visitor("0123456789abcdef").request(server, "GET", "/bench/none").status == 200

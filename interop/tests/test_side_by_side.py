@@ -4,9 +4,9 @@ import pytest
 
 from comparable import Masking
 from divergences import divergence
-from sequences import COOKIES, EVERY
+from sequences import COOKIES, EVERY, LIFE, expiries, forgeries
 from servers import django_versions, newest_django
-from stores import ENGINES
+from stores import EMBEDDED, EVERY_STORE, ON_SERVERS, engine_of
 from visitor import Visitor, op, put, send
 
 VARIANTS = {
@@ -47,10 +47,10 @@ def converse(server, sequence, store, settings):
     return answers
 
 
-def compare(engine, version, sequence, settings, own_store, django, probe):
+def compare(kind, version, sequence, settings, own_store, django, probe):
     answers = []
     for side in ("django" + version, "probe"):
-        store = own_store(engine, side)
+        store = own_store(kind, side)
         # CACHE_URL is a shorthand for CACHES; the two are not given together.
         given = store.settings | settings | ({"CACHE_URL": None} if "CACHES" in settings else {})
         server = probe(**given) if side == "probe" else django(version, **given)
@@ -59,53 +59,54 @@ def compare(engine, version, sequence, settings, own_store, django, probe):
         assert got == expected, f"{sequence.name}, request {number}"
 
 
-@pytest.fixture(scope="module")
-def own_store(new_store):
-    """`own_store(engine, side)`: each side has its own, for the whole module."""
-    stores = {}
-
-    def store(engine, side):
-        if (engine, side) not in stores:
-            stores[engine, side] = new_store(engine)
-        return stores[engine, side]
-
-    return store
+def alike(kind, sequences, settings):
+    return [s for s in sequences if engine_of(kind) in s.engines and divergence(kind, s, settings) is None]
 
 
-def alike(engine, sequences, settings):
-    return [s for s in sequences if engine in s.engines and divergence(engine, s, settings) is None]
-
-
-def cases(engines, sequences, settings):
+def cases(kinds, sequences, settings):
     return [
-        pytest.param(engine, sequence, id=f"{engine}-{sequence.name}")
-        for engine in engines
-        for sequence in alike(engine, sequences, settings)
+        pytest.param(kind, sequence, id=f"{kind}-{sequence.name}")
+        for kind in kinds
+        for sequence in alike(kind, sequences, settings)
     ]
 
 
 @pytest.mark.parametrize("version", django_versions())
-@pytest.mark.parametrize(("engine", "sequence"), cases(ENGINES, EVERY, {}))
-def test_the_answers_are_the_same(engine, sequence, version, own_store, django, probe):
-    compare(engine, version, sequence, {}, own_store, django, probe)
+@pytest.mark.parametrize(("kind", "sequence"), cases(EMBEDDED, EVERY, {}))
+def test_the_answers_are_the_same(kind, sequence, version, own_store, django, probe):
+    compare(kind, version, sequence, {}, own_store, django, probe)
 
 
 @pytest.mark.parametrize(
-    ("engine", "sequence"), cases(ENGINES, EVERY, VARIANTS["saved every request"])
+    ("kind", "sequence"), cases(EMBEDDED, EVERY, VARIANTS["saved every request"])
 )
-def test_the_answers_are_the_same_where_every_request_saves(engine, sequence, own_store, django, probe):
-    compare(engine, newest_django(), sequence, VARIANTS["saved every request"], own_store, django, probe)
+def test_the_answers_are_the_same_where_every_request_saves(kind, sequence, own_store, django, probe):
+    compare(kind, newest_django(), sequence, VARIANTS["saved every request"], own_store, django, probe)
+
+
+# What a store could answer differently: the life of a session, its expiry, keys of every form.
+ON_A_SERVER = [*LIFE, *COOKIES, *forgeries(), *expiries()]
+
+
+@pytest.mark.parametrize(("kind", "sequence"), cases(ON_SERVERS, ON_A_SERVER, {}))
+def test_the_answers_are_the_same_on_a_server(kind, sequence, own_store, django, probe):
+    compare(kind, newest_django(), sequence, {}, own_store, django, probe)
+
+
+@pytest.mark.parametrize(("kind", "sequence"), cases(ON_SERVERS, [*LIFE, *COOKIES], VARIANTS["saved every request"]))
+def test_the_answers_are_the_same_on_a_server_where_every_request_saves(kind, sequence, own_store, django, probe):
+    compare(kind, newest_django(), sequence, VARIANTS["saved every request"], own_store, django, probe)
 
 
 @pytest.mark.parametrize("variant", [v for v in VARIANTS if v != "saved every request"])
-@pytest.mark.parametrize(("engine", "sequence"), cases(("db", "signed_cookies"), COOKIES, {}))
-def test_the_cookies_are_the_same(engine, sequence, variant, own_store, django, probe):
-    compare(engine, newest_django(), sequence, VARIANTS[variant], own_store, django, probe)
+@pytest.mark.parametrize(("kind", "sequence"), cases(("db/sqlite", "signed_cookies"), COOKIES, {}))
+def test_the_cookies_are_the_same(kind, sequence, variant, own_store, django, probe):
+    compare(kind, newest_django(), sequence, VARIANTS[variant], own_store, django, probe)
 
 
-@pytest.mark.parametrize("engine", ["cache", "cached_db"])
+@pytest.mark.parametrize("kind", ["cache/locmem", "cached_db/sqlite+locmem"])
 @pytest.mark.parametrize("sequence", COOKIES, ids=lambda sequence: sequence.name)
-def test_the_answers_are_the_same_in_another_cache(engine, sequence, own_store, django, probe):
+def test_the_answers_are_the_same_in_another_cache(kind, sequence, own_store, django, probe):
     locmem = "django.core.cache.backends.locmem.LocMemCache"
     settings = {
         "CACHES": {
@@ -114,7 +115,7 @@ def test_the_answers_are_the_same_in_another_cache(engine, sequence, own_store, 
         },
         "SESSION_CACHE_ALIAS": "visitors",
     }
-    compare(engine, newest_django(), sequence, settings, own_store, django, probe)
+    compare(kind, newest_django(), sequence, settings, own_store, django, probe)
 
 
 NOT_ALLOWED = {
@@ -168,7 +169,7 @@ NOT_ALLOWED = {
 @pytest.mark.parametrize("name", NOT_ALLOWED)
 @pytest.mark.parametrize("side", ["django", "probe"])
 def test_what_the_contract_does_not_allow_is_400_and_changes_nothing(name, side, own_store, django, probe):
-    store = own_store("db", "refused by " + side)
+    store = own_store("db/sqlite", "refused by " + side)
     server = probe(**store.settings) if side == "probe" else django(newest_django(), **store.settings)
     visitor = Visitor()
     visitor.ops(server, put("a", 1))
@@ -195,14 +196,14 @@ BENCHMARKS = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kind", EVERY_STORE)
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_the_benchmark_routes_answer_the_same(engine, name, own_store, django, probe):
+def test_the_benchmark_routes_answer_the_same(kind, name, own_store, django, probe):
     answers = []
     for side in ("django", "probe"):
-        store = own_store(engine, side)
+        store = own_store(kind, side)
         server = probe(**store.settings) if side == "probe" else django(newest_django(), **store.settings)
-        masking = Masking(engine)
+        masking = Masking(store.engine)
         visitor = Visitor()
         got = [masking.answer(visitor.request(server, "GET", path)) for path in BENCHMARKS[name]]
         got.append(masking.answer(visitor.ops(server, op("items")), [op("items")]))
@@ -212,7 +213,7 @@ def test_the_benchmark_routes_answer_the_same(engine, name, own_store, django, p
 
 @pytest.mark.parametrize("side", ["django", "probe"])
 def test_benchmarks_answer_plain_text(side, own_store, django, probe):
-    store = own_store("db", side)
+    store = own_store("db/sqlite", side)
     server = probe(**store.settings) if side == "probe" else django(newest_django(), **store.settings)
     for path in ("/bench/none", "/bench/fill", "/bench/new"):
         answer = send(server, "GET", path)

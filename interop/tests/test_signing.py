@@ -15,7 +15,7 @@ ROTATING = {"SECRET_KEY": "the-key-that-came-later-is-long", "SECRET_KEY_FALLBAC
 
 @pytest.fixture(scope="module")
 def settings(shared_store):
-    return shared_store("db").settings
+    return shared_store("db/sqlite").settings
 
 
 @pytest.fixture(scope="module", params=django_versions())

@@ -3,13 +3,13 @@
 import pytest
 
 from forging import COOKIE, unsigned
-from servers import django_versions
-from stores import TURN_TAKING_ENGINES
+from servers import django_versions, newest_django
+from stores import SIGNED, TURN_TAKING
 from values import VALUES, exactly
 from visitor import ITEMS, Visitor, op, put
 
 
-@pytest.fixture(scope="module", params=TURN_TAKING_ENGINES)
+@pytest.fixture(scope="module", params=TURN_TAKING)
 def store(request, shared_store):
     return shared_store(request.param)
 
@@ -58,13 +58,16 @@ def test_the_key_is_cycled_by_either(sides, store):
 
 
 def payload(store, visitor):
+    """The session as it is stored."""
     if store.engine == "signed_cookies":
         return unsigned(visitor.value, salt=COOKIE)
     return unsigned(store.text(visitor.value))
 
 
-def test_what_a_request_does_not_touch_keeps_its_value_to_the_digit(sides, store):
-    django, probe = sides
+@pytest.mark.parametrize("kind", [kind for kind in TURN_TAKING if kind in SIGNED])
+def test_what_a_request_does_not_touch_keeps_its_value_to_the_digit(kind, shared_store, django, probe):
+    store = shared_store(kind)
+    django, probe = django(newest_django(), **store.settings), probe(**store.settings)
     visitor = Visitor()
     visitor.ops(django, put("floats", [1e16, 1e-7, 0.1]), put("text", "한/\u2028\x7f"), put("a", 1))
     before = payload(store, visitor)

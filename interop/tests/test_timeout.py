@@ -6,6 +6,7 @@ import pytest
 
 from comparable import Masking
 from servers import django_versions
+from stores import engine_of
 from visitor import ITEMS, Visitor, get, op, put
 
 STARTED = "_session_init_timestamp_"
@@ -44,18 +45,6 @@ CONVERSATIONS = {
     "a failing response": [[put("a", 1)], [op("respond", status=500)], [ITEMS]],
 }
 
-@pytest.fixture(scope="module")
-def own_store(new_store):
-    stores = {}
-
-    def store(engine, side):
-        if (engine, side) not in stores:
-            stores[engine, side] = new_store(engine)
-        return stores[engine, side]
-
-    return store
-
-
 def converse(server, engine, requests):
     masking = Masking(engine)
     visitor = Visitor()
@@ -68,23 +57,23 @@ def converse(server, engine, requests):
     return answers
 
 
-@pytest.mark.parametrize("engine", ["db", "signed_cookies"])
+@pytest.mark.parametrize("kind", ["db/sqlite", "signed_cookies", "cached_db/postgres+redis", "cache/memcached"])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("version", django_versions())
 @pytest.mark.parametrize("name", CONVERSATIONS)
-def test_the_answers_are_the_same(name, version, variant, engine, own_store, django, probe):
+def test_the_answers_are_the_same(name, version, variant, kind, own_store, django, probe):
     settings = VARIANTS[variant]
-    one = django(version, **own_store(engine, "django" + version).settings, **settings)
-    other = probe(**own_store(engine, "probe").settings, **settings)
+    one = django(version, **own_store(kind, "django" + version).settings, **settings)
+    other = probe(**own_store(kind, "probe").settings, **settings)
     requests = CONVERSATIONS[name]
-    assert converse(other, engine, requests) == converse(one, engine, requests)
+    assert converse(other, engine_of(kind), requests) == converse(one, engine_of(kind), requests)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_activity_moves_the_time_where_the_setting_says_so(variant, own_store, django, probe):
     settings = VARIANTS[variant]
-    one = django(django_versions()[0], **own_store("db", "django").settings, **settings)
-    other = probe(**own_store("db", "probe").settings, **settings)
+    one = django(django_versions()[0], **own_store("db/sqlite", "django").settings, **settings)
+    other = probe(**own_store("db/sqlite", "probe").settings, **settings)
     # Beyond the grace period, well before the end.
     requests = [[put("a", 1), put(STARTED, ago(600))], [ITEMS, op("modified")], [ITEMS]]
     assert converse(other, "db", requests) == converse(one, "db", requests)
@@ -93,7 +82,7 @@ def test_activity_moves_the_time_where_the_setting_says_so(variant, own_store, d
 @pytest.mark.parametrize("probe_first", [False, True], ids=["django_first", "probe_first"])
 @pytest.mark.parametrize("version", django_versions())
 def test_a_session_started_by_one_times_out_at_the_other(version, probe_first, new_store, django, probe):
-    settings = new_store("db").settings | VARIANTS["absolute"]
+    settings = new_store("db/sqlite").settings | VARIANTS["absolute"]
     sides = [django(version, **settings), probe(**settings)]
     first, second = sides[::-1] if probe_first else sides
     visitor = Visitor()
