@@ -3,7 +3,7 @@
 
 local requests, next_request = {}, 0
 
--- arguments: a file of cookies, and routes separated by commas.
+-- arguments: a file of cookies, routes separated by commas, and how many milliseconds a connection waits between two requests.
 function init(arguments)
     local number = 0
     for cookie in io.lines(arguments[1]) do
@@ -11,6 +11,10 @@ function init(arguments)
         local routes = {}
         for route in arguments[2]:gmatch("[^,]+") do routes[#routes + 1] = "/bench/" .. route end
         requests[number] = wrk.format("GET", routes[number % #routes + 1], { Cookie = cookie })
+    end
+    local pause = tonumber(arguments[3])
+    if pause > 0 then
+        delay = function() return pause end
     end
 end
 

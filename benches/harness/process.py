@@ -50,8 +50,10 @@ class Running:
         self.environment = {**SECRET, **settings, "PORT": str(self.port), "PATH": os.environ["PATH"]}
         if contender.program == "gunicorn":
             self.environment |= django_environment()
-        if contender.program in ("gunicorn", "probe") and self.url:
-            self.manage("migrate", "sessions") if contender.program == "gunicorn" else self.manage("migrate")
+        if self.url and contender.program == "gunicorn":
+            self.manage("django", "migrate", "sessions")
+        elif self.url and contender.program == "probe":
+            self.manage("quintette", "migrate")
         self.process = subprocess.Popen(
             self.command(), env=self.environment, stdout=open(self.log, "w"), stderr=subprocess.STDOUT, cwd=directory
         )
@@ -65,14 +67,13 @@ class Running:
         options += ["--log-level", "warning"]
         return [PYTHON / "gunicorn", "--bind", f"127.0.0.1:{self.port}", *options, "benches_wsgi:application"]
 
-    def manage(self, *arguments):
-        """A management command with the contender's settings: Django's or `quintette`."""
-        django = self.contender.program == "gunicorn"
-        program = [PYTHON / "django-admin"] if django else [PROGRAMS / "quintette"]
-        done = subprocess.run([*program, *arguments], env=self.environment, capture_output=True, text=True)
+    def manage(self, by, *arguments):
+        """A management command with the contender's settings: by `django` or `quintette`."""
+        program = PYTHON / "django-admin" if by == "django" else PROGRAMS / "quintette"
+        environment = self.environment | (django_environment() if by == "django" else {})
+        done = subprocess.run([program, *arguments], env=environment, capture_output=True, text=True)
         if done.returncode:
             raise DidNotStart(f"{self.title}: {arguments[0]}: {done.stderr}")
-        return done.stdout
 
     def wait(self):
         end = time.monotonic() + 20
@@ -134,12 +135,12 @@ class Running:
 
 
 class wrk:
-    """A load that is running; `mixed` reads and writes in turn."""
+    """A load that is running; `mixed` reads and writes in turn. `pause`: milliseconds of each connection between two requests."""
 
-    def __init__(self, port, route, cookies, connections, seconds, timeout=20):
+    def __init__(self, port, route, cookies, connections, seconds, timeout=20, pause=0):
         routes = "read,write" if route == "mixed" else route
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{timeout}s", "-s", HERE / "load.lua"]
-        command += [f"http://127.0.0.1:{port}", "--", cookies, routes]
+        command += [f"http://127.0.0.1:{port}", "--", cookies, routes, str(pause)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def result(self):
