@@ -59,12 +59,19 @@
 //!
 //! [`MemoryEngine`] is the plainest engine that keeps the contract: read it before you write one. [`CountingEngine`]
 //! tells what a request costs, [`GatedEngine`] makes an interleaving certain and a store fail; both stand before any engine.
+//!
+//! # Servers
+//!
+//! With the feature `servers`, the module `servers` starts a `PostgreSQL`, a `MariaDB`, a Redis or a Memcached that is the
+//! test's own, and a proxy that breaks the connections to it. The binary `quintette-servers` does so for a shell.
 
 mod cache;
 mod case;
 mod doubles;
 mod engine;
 mod race;
+#[cfg(feature = "servers")]
+pub mod servers;
 mod suite;
 
 pub use cache::{CacheSuite, FreshCache, MemoryCache};

@@ -1,0 +1,107 @@
+//! Private servers for a shell: see `quintette-servers --help`.
+
+use std::any::Any;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::thread;
+
+use quintette_testkit::servers::{MariaDb, Memcached, Postgres, Redis, ServerError};
+
+const HELP: &str = "\
+Starts private servers on free ports of 127.0.0.1, each over a new temporary directory.
+
+Usage: quintette-servers [SERVER]...
+
+Servers (all of them when none is named; one named twice is started twice):
+  postgres        POSTGRES_URL=postgres://postgres@127.0.0.1:PORT/postgres
+  mariadb         MARIADB_URL=mysql://root@127.0.0.1:PORT/quintette
+  redis           REDIS_URL=redis://127.0.0.1:PORT/0, with an append-only file
+  memcached       MEMCACHED_URL=memcached://127.0.0.1:PORT
+
+Prints those lines, then `ready`, and lives until its standard input ends or it is
+interrupted. Then the servers are gone, and their data with them.
+
+To try a server by hand:
+  quintette-servers postgres redis
+From a program: give it a pipe as standard input, read up to `ready`, and close the
+pipe at the end; it is closed too when the program dies.
+";
+
+/// A running server, kept until it is dropped, and its URL.
+type Started = Result<(String, Box<dyn Any + Send>), ServerError>;
+
+/// A name on the command line, the variable, and how it starts.
+type Kind = (&'static str, &'static str, fn() -> Started);
+
+const KINDS: [Kind; 4] = [
+    ("postgres", "POSTGRES", || {
+        Postgres::start().map(|it| (it.url(), Box::new(it) as _))
+    }),
+    ("mariadb", "MARIADB", || {
+        MariaDb::start().map(|it| (it.url(), Box::new(it) as _))
+    }),
+    ("redis", "REDIS", || {
+        Redis::durable().map(|it| (it.url(), Box::new(it) as _))
+    }),
+    ("memcached", "MEMCACHED", || {
+        Memcached::start().map(|it| (it.url(), Box::new(it) as _))
+    }),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments
+        .iter()
+        .any(|argument| argument == "--help" || argument == "-h")
+    {
+        print!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    match chosen(&arguments).and_then(|kinds| serve(&kinds)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("quintette-servers: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn chosen(names: &[String]) -> Result<Vec<Kind>, String> {
+    if names.is_empty() {
+        return Ok(KINDS.to_vec());
+    }
+    let known = |name: &String| {
+        let kind = KINDS.iter().find(|(known, ..)| known == name).copied();
+        kind.ok_or_else(|| {
+            let known = KINDS.map(|(known, ..)| known).join(", ");
+            format!("there is no server `{name}`; there are {known}")
+        })
+    };
+    names.iter().map(known).collect()
+}
+
+fn serve(kinds: &[Kind]) -> Result<(), String> {
+    let started = thread::scope(|scope| {
+        let starting: Vec<_> = kinds.iter().map(|(.., start)| scope.spawn(start)).collect();
+        let started = starting.into_iter().map(|thread| thread.join());
+        started.collect::<Result<Vec<Started>, _>>()
+    });
+    let started = started.map_err(|_| "a start panicked".to_owned())?;
+    let started = started.into_iter().collect::<Result<Vec<_>, _>>();
+    let started = started.map_err(|error| error.to_string())?;
+    for (position, ((url, _), (name, variable, _))) in started.iter().zip(kinds).enumerate() {
+        let before = kinds[..position]
+            .iter()
+            .filter(|(other, ..)| other == name)
+            .count();
+        match before {
+            0 => println!("{variable}_URL={url}"),
+            _ => println!("{variable}_{}_URL={url}", before + 1),
+        }
+    }
+    println!("ready");
+    io::stdout().flush().map_err(|error| error.to_string())?;
+    // Interrupted in here, the process ends by its signal: the servers and their directories follow it by themselves.
+    io::copy(&mut io::stdin(), &mut io::sink()).map_err(|error| error.to_string())?;
+    Ok(())
+}
