@@ -1,5 +1,6 @@
 //! The private servers: each answers, keeps what it promises to keep, and is gone when it is dropped.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,7 +8,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use quintette_testkit::servers::{MariaDb, Memcached, Postgres, Redis};
+use quintette_testkit::servers::{
+    MariaDb, Memcached, Postgres, Redis, RedisCluster, RedisSentinel,
+};
 
 #[test]
 fn postgres_keeps_over_a_kill_what_it_acknowledged() {
@@ -195,6 +198,86 @@ fn a_dropped_memcached_is_gone() {
     drop(memcached);
 
     assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_cluster_serves_all_keys_from_three_masters() {
+    let cluster = RedisCluster::start().unwrap();
+
+    let masters: BTreeSet<usize> = (0..100)
+        .map(|number| cluster.master_of(&format!("key {number}")).unwrap())
+        .collect();
+
+    assert_eq!(masters, BTreeSet::from([0, 1, 2]));
+    let address = cluster.addresses()[cluster.master_of("kept").unwrap()];
+    assert_eq!(ask(address, "SET kept here\r\n"), "+OK\r\n");
+}
+
+#[test]
+fn a_node_of_a_cluster_keeps_over_a_kill_what_it_acknowledged() {
+    let cluster = RedisCluster::start().unwrap();
+    let node = cluster.master_of("kept").unwrap();
+    let address = cluster.addresses()[node];
+    assert_eq!(ask(address, "SET kept acknowledged\r\n"), "+OK\r\n");
+
+    cluster.kill_node(node);
+    assert!(TcpStream::connect(address).is_err());
+    cluster.restart_node(node).unwrap();
+    cluster.wait_until_whole().unwrap();
+
+    assert_eq!(ask(address, "GET kept\r\n"), "$12\r\nacknowledged\r\n");
+}
+
+#[test]
+fn a_replica_takes_over_from_a_killed_node_which_then_follows_it() {
+    let cluster = RedisCluster::with_replicas().unwrap();
+
+    let killed = cluster.kill_master_of("kept").unwrap();
+    cluster.wait_until_whole().unwrap();
+
+    let promoted = cluster.master_of("kept").unwrap();
+    assert_eq!(promoted, killed + 3);
+    let address = cluster.addresses()[promoted];
+    assert_eq!(ask(address, "SET kept here\r\n"), "+OK\r\n");
+    cluster.restart_node(killed).unwrap();
+    cluster.wait_until_whole().unwrap();
+    assert_eq!(cluster.master_of("kept").unwrap(), promoted);
+}
+
+#[test]
+fn sentinels_promote_a_replica_which_the_killed_master_then_follows() {
+    let redis = RedisSentinel::start().unwrap();
+    let master = SocketAddr::from(([127, 0, 0, 1], redis.master_port().unwrap()));
+    // Acknowledged by the replica too.
+    let request = "SET kept replicated\r\nWAIT 1 10000\r\n";
+    assert_eq!(ask_until(master, request, ":1\r\n"), "+OK\r\n:1\r\n");
+
+    let killed = redis.kill_master().unwrap();
+    let promoted = redis.wait_for_failover(killed).unwrap();
+
+    assert_eq!(killed, master.port());
+    assert_ne!(promoted, killed);
+    let promoted = SocketAddr::from(([127, 0, 0, 1], promoted));
+    assert_eq!(ask(promoted, "GET kept\r\n"), "$10\r\nreplicated\r\n");
+    redis.restart_killed().unwrap();
+    redis.wait_until_whole().unwrap();
+    assert_eq!(redis.master_port().unwrap(), promoted.port());
+}
+
+/// What requests are answered with up to what ends it.
+fn ask_until(address: SocketAddr, requests: &str, end: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    stream.write_all(requests.as_bytes()).unwrap();
+    let mut answer = String::new();
+    while !answer.ends_with(end) {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        answer.push(char::from(byte[0]));
+    }
+    answer
 }
 
 /// What one request is answered with, as far as one read brings it.

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::thread;
 
-use quintette_testkit::servers::{MariaDb, Memcached, Postgres, Redis, ServerError};
+use quintette_testkit::servers::{
+    MariaDb, Memcached, Postgres, Redis, RedisCluster, RedisSentinel, ServerError,
+};
 
 const HELP: &str = "\
 Starts private servers on free ports of 127.0.0.1, each over a new temporary directory.
@@ -16,6 +18,9 @@ Servers (all of them when none is named; one named twice is started twice):
   postgres        POSTGRES_URL=postgres://postgres@127.0.0.1:PORT/postgres
   mariadb         MARIADB_URL=mysql://root@127.0.0.1:PORT/quintette
   redis           REDIS_URL=redis://127.0.0.1:PORT/0, with an append-only file
+  redis-cluster   REDIS_CLUSTER_URL=redis://127.0.0.1:PORT,127.0.0.1:PORT,127.0.0.1:PORT
+  redis-sentinel  REDIS_SENTINEL_URL=redis+sentinel://127.0.0.1:PORT,…/mymaster/0: a master,
+                  a replica, and the three Sentinels at these ports
   memcached       MEMCACHED_URL=memcached://127.0.0.1:PORT
 
 Prints those lines, then `ready`, and lives until its standard input ends or it is
@@ -33,7 +38,7 @@ type Started = Result<(String, Box<dyn Any + Send>), ServerError>;
 /// A name on the command line, the variable, and how it starts.
 type Kind = (&'static str, &'static str, fn() -> Started);
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 6] = [
     ("postgres", "POSTGRES", || {
         Postgres::start().map(|it| (it.url(), Box::new(it) as _))
     }),
@@ -42,6 +47,12 @@ const KINDS: [Kind; 4] = [
     }),
     ("redis", "REDIS", || {
         Redis::durable().map(|it| (it.url(), Box::new(it) as _))
+    }),
+    ("redis-cluster", "REDIS_CLUSTER", || {
+        RedisCluster::start().map(|it| (it.url(), Box::new(it) as _))
+    }),
+    ("redis-sentinel", "REDIS_SENTINEL", || {
+        RedisSentinel::start().map(|it| (it.url(), Box::new(it) as _))
     }),
     ("memcached", "MEMCACHED", || {
         Memcached::start().map(|it| (it.url(), Box::new(it) as _))

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use rustix::process::Signal;
 
 use super::ServerError;
+use super::place::Port;
 use super::process;
 use super::resp::ask;
 use super::server::{Abandon, Recipe, Server};
@@ -36,7 +37,7 @@ impl Redis {
     ///
     /// Where Redis is not installed or does not start.
     pub fn start() -> Result<Self, ServerError> {
-        let server = node("Redis", "", Vec::new())?;
+        let server = node("Redis", "", Vec::new(), None)?;
         Ok(Self { server })
     }
 
@@ -46,7 +47,7 @@ impl Redis {
     ///
     /// Where Redis is not installed or does not start.
     pub fn durable() -> Result<Self, ServerError> {
-        let server = node("Redis", DURABLE, Vec::new())?;
+        let server = node("Redis", DURABLE, Vec::new(), None)?;
         Ok(Self { server })
     }
 
@@ -90,11 +91,13 @@ impl Redis {
     }
 }
 
-/// One Redis process: `configuration` in its file, which Redis may rewrite, and `options` on its command line.
+/// One Redis process: `configuration` in its file, which Redis may rewrite, and `options` on its command line. A second
+/// port stays its own for as long as it exists.
 pub(super) fn node(
     name: &'static str,
     configuration: &str,
     options: Vec<OsString>,
+    second_port: Option<Port>,
 ) -> Result<Server, ServerError> {
     let program = process::find(&["redis-server"], &[], "redis-server")?.join("redis-server");
     let recipe = Recipe {
@@ -104,6 +107,10 @@ pub(super) fn node(
         arguments: Box::new(move |_, port| {
             let mut arguments = vec!["redis.conf".into(), "--port".into()];
             arguments.push(port.to_string().into());
+            if let Some(port) = &second_port {
+                arguments.push("--cluster-port".into());
+                arguments.push(port.number().to_string().into());
+            }
             arguments.extend(options.iter().cloned());
             arguments
         }),
