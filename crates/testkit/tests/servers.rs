@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use quintette_testkit::servers::{
     MariaDb, Memcached, Postgres, Redis, RedisCluster, RedisSentinel,
@@ -201,6 +202,74 @@ fn a_dropped_memcached_is_gone() {
 }
 
 #[test]
+fn a_server_outlives_the_thread_that_started_it() {
+    let redis = thread::spawn(|| Redis::start().unwrap()).join().unwrap();
+
+    // The end of a thread is known to the kernel a moment after `join`.
+    for _ in 0..20 {
+        assert_eq!(ask(redis.address(), "PING\r\n"), "+PONG\r\n");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn the_servers_of_a_shell_live_until_its_pipe_is_closed() {
+    let mut program = Shell::start(&["redis", "memcached", "redis"]);
+    let urls: Vec<String> = program
+        .lines
+        .by_ref()
+        .take_while(|line| line != "ready")
+        .collect();
+    let address = |name: &str| -> SocketAddr {
+        let mut urls = urls.iter().filter_map(|line| line.strip_prefix(name));
+        urls.next().unwrap().trim_end_matches("/0").parse().unwrap()
+    };
+    let first = address("REDIS_URL=redis://");
+    let second = address("REDIS_2_URL=redis://");
+    assert_eq!(ask(first, "PING\r\n"), "+PONG\r\n");
+    assert_eq!(ask(second, "PING\r\n"), "+PONG\r\n");
+    assert!(ask(address("MEMCACHED_URL=memcached://"), "version\r\n").starts_with("VERSION"));
+
+    drop(program.process.stdin.take());
+
+    assert!(program.process.wait().unwrap().success());
+    assert!(TcpStream::connect(first).is_err());
+    assert!(TcpStream::connect(second).is_err());
+}
+
+#[test]
+fn servers_and_directories_are_gone_after_the_program_that_started_them_was_killed() {
+    let mut program = Shell::start(&["postgres"]);
+    let line = program.lines.next().unwrap();
+    let url = line.strip_prefix("POSTGRES_URL=").unwrap();
+    let directory = psql(url, "SHOW data_directory");
+    assert!(!processes_of(&directory).is_empty());
+
+    program.process.kill().unwrap();
+    program.process.wait().unwrap();
+
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !processes_of(&directory).is_empty() || Path::new(&directory).parent().unwrap().exists() {
+        assert!(Instant::now() < deadline, "there is still {directory}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_shell_that_asks_for_an_unknown_server_is_told_which_there_are() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_quintette-servers"));
+
+    let output = program.arg("oracle").output().unwrap();
+
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        text.contains("no server `oracle`; there are postgres, mariadb, redis"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_cluster_serves_all_keys_from_three_masters() {
     let cluster = RedisCluster::start().unwrap();
 
@@ -261,7 +330,28 @@ fn sentinels_promote_a_replica_which_the_killed_master_then_follows() {
     assert_eq!(ask(promoted, "GET kept\r\n"), "$10\r\nreplicated\r\n");
     redis.restart_killed().unwrap();
     redis.wait_until_whole().unwrap();
-    assert_eq!(redis.master_port().unwrap(), promoted.port());
+    let master = SocketAddr::from(([127, 0, 0, 1], redis.master_port().unwrap()));
+    assert_eq!(ask(master, "GET kept\r\n"), "$10\r\nreplicated\r\n");
+}
+
+/// The program for a shell, and what it prints.
+struct Shell {
+    process: Child,
+    lines: Box<dyn Iterator<Item = String>>,
+}
+
+impl Shell {
+    fn start(servers: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_quintette-servers"))
+            .args(servers)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let lines = Box::new(output.lines().map(Result::unwrap));
+        Self { process, lines }
+    }
 }
 
 /// What requests are answered with up to what ends it.

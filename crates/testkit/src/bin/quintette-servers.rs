@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use quintette_testkit::servers::{
     MariaDb, Memcached, Postgres, Redis, RedisCluster, RedisSentinel, ServerError,
@@ -92,14 +92,20 @@ fn chosen(names: &[String]) -> Result<Vec<Kind>, String> {
 }
 
 fn serve(kinds: &[Kind]) -> Result<(), String> {
-    let started = thread::scope(|scope| {
-        let starting: Vec<_> = kinds.iter().map(|(.., start)| scope.spawn(start)).collect();
-        let started = starting.into_iter().map(|thread| thread.join());
-        started.collect::<Result<Vec<Started>, _>>()
+    let started: Vec<Started> = thread::scope(|scope| {
+        let start = |(.., start): &Kind| scope.spawn(*start);
+        let starting: Vec<_> = kinds.iter().map(start).collect();
+        let started = starting.into_iter().map(ScopedJoinHandle::join);
+        started
+            .map(|it| it.expect("a start returns its problem"))
+            .collect()
     });
-    let started = started.map_err(|_| "a start panicked".to_owned())?;
-    let started = started.into_iter().collect::<Result<Vec<_>, _>>();
-    let started = started.map_err(|error| error.to_string())?;
+    let problems = started.iter().filter_map(|it| it.as_ref().err());
+    let problems: Vec<String> = problems.map(ToString::to_string).collect();
+    if !problems.is_empty() {
+        return Err(problems.join("\nquintette-servers: "));
+    }
+    let started: Vec<_> = started.into_iter().flatten().collect();
     for (position, ((url, _), (name, variable, _))) in started.iter().zip(kinds).enumerate() {
         let before = kinds[..position]
             .iter()

@@ -1,13 +1,11 @@
 use std::net::SocketAddr;
 use std::thread;
-use std::time::Instant;
 
 use super::ServerError;
 use super::place::Port;
-use super::process::GLANCE;
 use super::redis::{self, DURABLE};
 use super::resp::{Answer, ask};
-use super::server::{PATIENCE, Server};
+use super::server::{Server, wait};
 
 const NAME: &str = "Redis Cluster";
 
@@ -127,10 +125,10 @@ impl RedisCluster {
     /// Where no node that runs knows it.
     pub fn master_of(&self, key: &str) -> Result<usize, ServerError> {
         let request = ["CLUSTER", "KEYSLOT", key];
-        let slot = self.ask(self.any()?, &request)?.text().parse::<usize>();
+        let slot = ask_node(self.any()?, &request)?.text().parse::<usize>();
         let slot = slot.map_err(|error| failed("has an odd slot", error.to_string()))?;
         let request = ["CLUSTER", "NODES"];
-        let table = self.ask(self.any()?, &request)?.text();
+        let table = ask_node(self.any()?, &request)?.text();
         let nobody = || failed(&format!("has nobody for slot {slot}"), table.clone());
         let address = table
             .lines()
@@ -161,9 +159,9 @@ impl RedisCluster {
     /// Where that is not so after a minute: its text says what a node thinks instead.
     pub fn wait_until_whole(&self) -> Result<(), ServerError> {
         self.wait("is not whole", |node| {
-            let state = self.ask(node, &["CLUSTER", "INFO"])?.text();
-            let replication = self.ask(node, &["INFO", "replication"])?.text();
-            let table = self.ask(node, &["CLUSTER", "NODES"])?.text();
+            let state = ask_node(node, &["CLUSTER", "INFO"])?.text();
+            let replication = ask_node(node, &["INFO", "replication"])?.text();
+            let table = ask_node(node, &["CLUSTER", "NODES"])?.text();
             let whole = state.contains("cluster_state:ok")
                 && !replication.contains("master_link_status:down")
                 && !self.relies_on_the_dead(&table);
@@ -186,24 +184,24 @@ impl RedisCluster {
     fn introduce(&self) -> Result<(), ServerError> {
         for (position, node) in self.nodes.iter().enumerate() {
             let epoch = (position + 1).to_string();
-            self.ask(node, &["CLUSTER", "SET-CONFIG-EPOCH", &epoch])?;
+            ask_node(node, &["CLUSTER", "SET-CONFIG-EPOCH", &epoch])?;
             if position < MASTERS {
                 let slots = position * SLOTS / MASTERS..(position + 1) * SLOTS / MASTERS;
                 let slots: Vec<String> = slots.map(|slot| slot.to_string()).collect();
                 let words = ["CLUSTER", "ADDSLOTS"].into_iter();
                 let words: Vec<&str> = words.chain(slots.iter().map(String::as_str)).collect();
-                self.ask(node, &words)?;
+                ask_node(node, &words)?;
             }
         }
         for one in &self.nodes {
             let port = one.port().to_string();
-            let bus = self.bus_port(one)?;
+            let bus = bus_port(one)?;
             for other in &self.nodes {
-                self.ask(other, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus])?;
+                ask_node(other, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus])?;
             }
         }
         self.wait("has not met", |node| {
-            let state = self.ask(node, &["CLUSTER", "INFO"])?.text();
+            let state = ask_node(node, &["CLUSTER", "INFO"])?.text();
             let all = format!("cluster_known_nodes:{}\r\n", self.nodes.len());
             Ok((state.contains(&all), state))
         })
@@ -212,17 +210,10 @@ impl RedisCluster {
     /// Makes each node after the masters the replica of one.
     fn follow(&self) -> Result<(), ServerError> {
         for (master, replica) in self.nodes.iter().zip(self.nodes.iter().skip(MASTERS)) {
-            let master = self.ask(master, &["CLUSTER", "MYID"])?.text();
-            self.ask(replica, &["CLUSTER", "REPLICATE", &master])?;
+            let master = ask_node(master, &["CLUSTER", "MYID"])?.text();
+            ask_node(replica, &["CLUSTER", "REPLICATE", &master])?;
         }
         Ok(())
-    }
-
-    fn bus_port(&self, node: &Server) -> Result<String, ServerError> {
-        match self.ask(node, &["CONFIG", "GET", "cluster-port"])? {
-            Answer::List(pair) => Ok(pair.last().map(Answer::text).unwrap_or_default()),
-            _ => Err(failed("has no bus port", String::new())),
-        }
     }
 
     fn any(&self) -> Result<&Server, ServerError> {
@@ -231,30 +222,14 @@ impl RedisCluster {
         nodes.find(|node| node.is_running()).ok_or_else(none)
     }
 
-    fn ask(&self, node: &Server, words: &[&str]) -> Result<Answer, ServerError> {
-        let attempt = words.iter().take(3).copied().collect::<Vec<_>>().join(" ");
-        ask(node.address(), words).map_err(ServerError::io(format!("ask {NAME} for {attempt}")))
-    }
-
-    /// Waits until each node that runs is content; else fails with what the last one said.
+    /// Waits until each node that runs is content; else fails with what one said last.
     fn wait(
         &self,
         problem: &str,
         content: impl Fn(&Server) -> Result<(bool, String), ServerError>,
     ) -> Result<(), ServerError> {
-        let deadline = Instant::now() + PATIENCE;
-        for node in self.nodes.iter().filter(|node| node.is_running()) {
-            loop {
-                match content(node)? {
-                    (true, _) => break,
-                    (false, said) if Instant::now() >= deadline => {
-                        return Err(failed(problem, said));
-                    }
-                    (false, _) => thread::sleep(GLANCE),
-                }
-            }
-        }
-        Ok(())
+        let mut running = self.nodes.iter().filter(|node| node.is_running());
+        running.try_for_each(|node| wait(NAME, problem, || Ok(content(node)?)))
     }
 }
 
@@ -262,6 +237,19 @@ impl RedisCluster {
 fn node() -> Result<Server, ServerError> {
     let configuration = format!("{DURABLE}{CONFIGURATION}");
     redis::node(NAME, &configuration, Vec::new(), Some(Port::claim()?))
+}
+
+/// The port at which a node listens to the others.
+fn bus_port(node: &Server) -> Result<String, ServerError> {
+    match ask_node(node, &["CONFIG", "GET", "cluster-port"])? {
+        Answer::List(pair) => Ok(pair.last().map(Answer::text).unwrap_or_default()),
+        _ => Err(failed("has no bus port", String::new())),
+    }
+}
+
+fn ask_node(node: &Server, words: &[&str]) -> Result<Answer, ServerError> {
+    let attempt = words.iter().take(3).copied().collect::<Vec<_>>().join(" ");
+    ask(node.address(), words).map_err(ServerError::io(format!("ask {NAME} for {attempt}")))
 }
 
 fn failed(problem: &str, log: String) -> ServerError {

@@ -131,3 +131,19 @@ static JANITOR: LazyLock<Option<Mutex<ChildStdin>>> = LazyLock::new(|| {
         .process_group(0);
     command.spawn().ok()?.stdin.map(Mutex::new)
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claimed_port_is_nobody_elses_until_it_is_given_back() {
+        let port = Port::claim().unwrap();
+        let number = port.number();
+        assert!(Port::claim_number(number).is_none());
+
+        drop(port);
+
+        assert!(Port::claim_number(number).is_some());
+    }
+}

@@ -171,7 +171,7 @@ impl Drop for Postgres {
 fn debian() -> Vec<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let mut versions: Vec<(u32, PathBuf)> = versions
-        .filter_map(|entry| entry.ok())
+        .flatten()
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())))
         .collect();
     versions.sort();
@@ -233,9 +233,8 @@ fn until_ready(stream: &mut TcpStream) -> io::Result<Result<(), String>> {
     let mut refusal = None;
     loop {
         let mut head = [0; 5];
-        match stream.read_exact(&mut head) {
-            Err(error) => return refusal.map_or(Err(error), |refusal| Ok(Err(refusal))),
-            Ok(()) => {}
+        if let Err(error) = stream.read_exact(&mut head) {
+            return refusal.map_or(Err(error), |refusal| Ok(Err(refusal)));
         }
         let [kind, length @ ..] = head;
         let mut body = Vec::new();

@@ -172,3 +172,37 @@ fn status(pid: Pid) -> Option<(char, i32)> {
     let state = fields.next()?.chars().next()?;
     Some((state, fields.next()?.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_named_with_the_line_that_installs_it() {
+        let error = find(&["no-such-server"], &[], "no-such-package").unwrap_err();
+
+        let text = "`no-such-server` is not installed. This installs it: apt-get install --yes no-such-package";
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn a_killed_process_takes_its_descendants_along() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sh -c 'sleep 600 & wait' & wait"]);
+        let mut child = spawn(command).unwrap();
+        let root = Pid::from_child(&child);
+        let family = || {
+            let children = children_of(root);
+            let grandchildren: Vec<Pid> = children.iter().copied().flat_map(children_of).collect();
+            [children, grandchildren].concat()
+        };
+        while family().len() < 2 {
+            thread::sleep(GLANCE);
+        }
+        let family = family();
+
+        kill_with_descendants(&mut child);
+
+        assert!(!family.iter().any(|&process| is_alive(process)));
+    }
+}

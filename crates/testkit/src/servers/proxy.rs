@@ -217,7 +217,9 @@ impl State {
 
     fn close_all(&mut self) {
         let ids: Vec<u64> = self.links.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.close(id));
+        for id in ids {
+            self.close(id);
+        }
     }
 
     /// Whether this connection's next answer is the one to be cut off; it is then counted.

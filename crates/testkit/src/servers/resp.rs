@@ -32,10 +32,9 @@ pub(super) fn ask(address: SocketAddr, words: &[&str]) -> io::Result<Answer> {
     let patience = Duration::from_secs(5);
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_read_timeout(Some(patience))?;
-    let mut request = format!("*{}\r\n", words.len());
-    for word in words {
-        request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-    }
+    let word = |word: &&str| format!("${}\r\n{word}\r\n", word.len());
+    let written: String = words.iter().map(word).collect();
+    let request = format!("*{}\r\n{written}", words.len());
     stream.write_all(request.as_bytes())?;
     read(&mut BufReader::new(stream), DEPTH)
 }

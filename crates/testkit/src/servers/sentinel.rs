@@ -1,12 +1,9 @@
 use std::net::SocketAddr;
-use std::thread;
-use std::time::Instant;
 
 use super::ServerError;
-use super::process::GLANCE;
 use super::redis::{self, DURABLE};
 use super::resp::{Answer, ask};
-use super::server::{PATIENCE, Server};
+use super::server::{Server, wait};
 
 const NAME: &str = "Redis Sentinel";
 
@@ -16,8 +13,8 @@ const SENTINELS: usize = 3;
 
 /// A private Redis that fails over: a master, replicas, and three Sentinels of which two decide.
 ///
-/// A master is held to be down after 500 ms; a replica is promoted within a second or two. What the old master acknowledged
-/// and had not yet sent to its replicas is lost then: that is Redis, not the test.
+/// A master is held to be down after 500 ms, on a very busy machine also one that is not; a replica is promoted within a
+/// second or two. What the old master acknowledged and had not yet sent to its replicas is lost then, as with any Redis.
 ///
 /// ```no_run
 /// use quintette_testkit::servers::RedisSentinel;
@@ -61,7 +58,7 @@ impl RedisSentinel {
         }
         // A Sentinel asks for the replicas when it starts, and then only every ten seconds.
         for replica in servers.iter().skip(1) {
-            wait("has a replica that does not follow", || {
+            wait(NAME, "has a replica that does not follow", || {
                 let said = ask(replica.address(), &["INFO", "replication"])?.text();
                 Ok((said.contains("master_link_status:up"), said))
             })?;
@@ -143,13 +140,13 @@ impl RedisSentinel {
     /// Where that is not so after a minute.
     pub fn wait_for_failover(&self, port: u16) -> Result<u16, ServerError> {
         for sentinel in self.sentinels.iter().filter(|it| it.is_running()) {
-            wait("has not failed over", || {
+            wait(NAME, "has not failed over", || {
                 let now = master_port(sentinel)?;
                 Ok((now != port, format!("the master is at port {now}")))
             })?;
         }
         let promoted = self.master_port()?;
-        wait("has promoted nobody", || {
+        wait(NAME, "has promoted nobody", || {
             let address = SocketAddr::from(([127, 0, 0, 1], promoted));
             let said = ask(address, &["INFO", "replication"])?.text();
             Ok((said.contains("role:master"), said))
@@ -181,7 +178,7 @@ impl RedisSentinel {
         let replicas = (self.servers.len() - 1).to_string();
         let others = (SENTINELS - 1).to_string();
         for sentinel in self.sentinels.iter().filter(|it| it.is_running()) {
-            wait("is not whole", || {
+            wait(NAME, "is not whole", || {
                 let known = pairs(ask(sentinel.address(), &["SENTINEL", "MASTER", SERVICE])?);
                 let is = |wanted: &str, value: &str| {
                     let mut known = known.iter();
@@ -194,7 +191,7 @@ impl RedisSentinel {
             })?;
         }
         for server in self.servers.iter().filter(|it| it.is_running()) {
-            wait("is not followed", || {
+            wait(NAME, "is not followed", || {
                 let master = self.master_port()?;
                 let said = ask(server.address(), &["INFO", "replication"])?.text();
                 let follows = said.contains(&format!("master_port:{master}\r\n"))
@@ -224,26 +221,6 @@ fn pairs(answer: Answer) -> Vec<(String, String)> {
     };
     let pairs = items.chunks_exact(2);
     pairs.map(|pair| (pair[0].text(), pair[1].text())).collect()
-}
-
-type Said = (bool, String);
-
-/// Waits until it is so; else fails with what was said last. A server that does not answer yet is one where it is not so.
-fn wait(
-    problem: &str,
-    mut is_so: impl FnMut() -> Result<Said, Box<dyn std::error::Error>>,
-) -> Result<(), ServerError> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match is_so() {
-            Ok((true, _)) => return Ok(()),
-            Ok((false, said)) if Instant::now() >= deadline => return Err(failed(problem, said)),
-            Err(error) if Instant::now() >= deadline => {
-                return Err(failed(problem, error.to_string()));
-            }
-            _ => thread::sleep(GLANCE),
-        }
-    }
 }
 
 fn failed(problem: &str, log: String) -> ServerError {

@@ -26,7 +26,7 @@ pub(super) struct Recipe {
     /// As whom, if not as the user of this process.
     pub(super) user: Option<&'static str>,
     /// Its arguments, for its directory and its port.
-    pub(super) arguments: Box<dyn Fn(&Path, u16) -> Vec<OsString> + Send + Sync>,
+    pub(super) arguments: Box<Arguments>,
     /// Asks it something that it answers only when it is ready.
     pub(super) answers: fn(SocketAddr) -> io::Result<()>,
     /// Ends it with everything in order.
@@ -34,6 +34,8 @@ pub(super) struct Recipe {
     /// Ends it when its data is not needed any more: it may still clean up after itself.
     pub(super) abandon: Abandon,
 }
+
+pub(super) type Arguments = dyn Fn(&Path, u16) -> Vec<OsString> + Send + Sync;
 
 /// How a server ends that nobody needs any more.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -206,6 +208,30 @@ impl Server {
     }
 }
 
+/// Waits until it is so; else fails with what was said last. A server that does not answer yet is one where it is not so.
+pub(super) fn wait(
+    server: &'static str,
+    problem: &str,
+    mut is_so: impl FnMut() -> Result<(bool, String), Box<dyn std::error::Error>>,
+) -> Result<(), ServerError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (so, log) = is_so().unwrap_or_else(|error| (false, error.to_string()));
+        if so {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            let problem = problem.to_owned();
+            return Err(ServerError::Failed {
+                server,
+                problem,
+                log,
+            });
+        }
+        thread::sleep(GLANCE);
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.abandon();
@@ -218,5 +244,44 @@ impl fmt::Debug for Server {
             .field("address", &self.address())
             .field("running", &self.is_running())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_fails_shows_the_end_of_the_log() {
+        let started = Server::start(script("echo the reason; exit 3"), |_| Ok(()));
+
+        let error = started.err().map(|error| format!("{error:?}"));
+
+        let text = "Script ended at its start (exit status: 3); its log ends:\nthe reason";
+        assert_eq!(error.as_deref(), Some(text));
+    }
+
+    #[test]
+    fn a_port_that_is_always_taken_ends_in_an_error() {
+        let script = script("echo Address already in use; exit 1");
+
+        let error = Server::start(script, |_| Ok(())).err();
+
+        assert!(
+            matches!(error, Some(ServerError::Failed { .. })),
+            "{error:?}"
+        );
+    }
+
+    fn script(text: &'static str) -> Recipe {
+        Recipe {
+            name: "Script",
+            program: "/bin/sh".into(),
+            user: None,
+            arguments: Box::new(|_, _| vec!["-c".into(), text.into()]),
+            answers: |_| Err(io::ErrorKind::ConnectionRefused.into()),
+            orderly: Signal::TERM,
+            abandon: Abandon::Kill,
+        }
     }
 }
