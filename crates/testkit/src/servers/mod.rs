@@ -10,9 +10,9 @@
 //! | [`RedisSentinel`] | `redis-server` | `redis+sentinel://127.0.0.1:PORT,…/mymaster/0` | all, unless a replica has taken over |
 //! | [`Memcached`] | `memcached` | `memcached://127.0.0.1:PORT` | nothing |
 //!
-//! Each is the test's own: a new temporary directory, a port of 127.0.0.1 that no other test process takes, even while the
-//! server is down, no password, and settings for speed. They flush nothing to the disk: what they acknowledged is in the
-//! kernel's hands, which is enough for a server that is killed, though not for a machine that loses its power.
+//! Each is the test's own: a new temporary directory (below `TMPDIR`), a port of 127.0.0.1 that no other test process takes,
+//! even while the server is down, no password, and settings for speed. They flush nothing to the disk: what they acknowledged
+//! is in the kernel's hands, which is enough for a server that is killed, though not for a machine that loses its power.
 //!
 //! Dropped, a server is gone: its processes and its data. So it is, within a second, when the process that started it ends
 //! without dropping it, by `exit` or by SIGKILL.

@@ -42,6 +42,8 @@ dynamic_shared_memory_type = mmap
 #[derive(Debug)]
 pub struct Postgres {
     server: Server,
+    /// What makes `CREATE DATABASE` copy files, which is twice as fast as writing them to the log as well.
+    copying_files: &'static str,
 }
 
 impl Postgres {
@@ -68,7 +70,14 @@ impl Postgres {
         };
         let initdb = programs.join("initdb");
         let server = Server::start(recipe, |directory| initialize(&initdb, user, directory))?;
-        Ok(Self { server })
+        let version = fs::read_to_string(server.directory().join("data/PG_VERSION"));
+        let version = version.map_err(ServerError::io("read PG_VERSION"))?;
+        // Before 15, there was no other way, nor a word for it.
+        let can_choose = version.trim().parse().is_ok_and(|major: u32| major >= 15);
+        Ok(Self {
+            server,
+            copying_files: if can_choose { "STRATEGY FILE_COPY" } else { "" },
+        })
     }
 
     /// The URL of its database `postgres`: `postgres://postgres@127.0.0.1:PORT/postgres`.
@@ -76,7 +85,7 @@ impl Postgres {
         self.url_of("postgres")
     }
 
-    /// Makes an empty database with a random name and returns its URL: some 30 ms.
+    /// Makes an empty database with a random name and returns its URL: some 40 ms, and 7 MB on the disk.
     ///
     /// # Errors
     ///
@@ -93,7 +102,10 @@ impl Postgres {
     pub fn database_from(&self, template: &str) -> Result<String, ServerError> {
         let name = random_name();
         let template = template.replace('"', "\"\"");
-        self.execute(&format!("CREATE DATABASE {name} TEMPLATE \"{template}\""))?;
+        let how = self.copying_files;
+        self.execute(&format!(
+            "CREATE DATABASE {name} TEMPLATE \"{template}\" {how}"
+        ))?;
         Ok(self.url_of(&name))
     }
 
