@@ -1,8 +1,10 @@
+#[cfg(feature = "sqlite")]
 use std::sync::Arc;
 
 use quintette_core::session::{SessionError, SessionErrorKind};
 
-/// A failed statement, told so that a person knows what to do: `place` is the file or the server.
+/// A failed statement, told so that a person knows what to do: `place` is the file.
+#[cfg(feature = "sqlite")]
 pub(super) fn translate(place: &str, error: impl Into<Arc<sqlx::Error>>) -> SessionError {
     let error = error.into();
     let database = error

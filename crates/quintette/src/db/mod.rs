@@ -3,13 +3,23 @@
 //! [`Database::connect`] opens what `DATABASE_URL` names; [`Database::migrate`] makes the tables as Django's migrations
 //! make them. An application that has a pool already hands it over, and the engines use it.
 //!
-//! SQLite is here. PostgreSQL and MySQL/MariaDB will stand beside it, a folder each with the same files.
+//! Each kind of database is a folder with the same files. What the servers among them share stands here.
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod connections;
 mod error;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod failure;
 mod migrations;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod outage;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod session_table;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod together;
 
 use std::sync::Arc;
 
@@ -18,6 +28,8 @@ use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::{DatabaseUrl, Settings};
 
 pub use migrations::Migrated;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresDatabase;
 pub(crate) use session_table::{SessionRow, SessionTable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteDatabase;
@@ -57,7 +69,9 @@ impl Database {
         Self::open(settings, true).await
     }
 
+    /// Only an SQLite file is created.
     async fn open(settings: &Settings, create: bool) -> Result<Self, SessionError> {
+        let _ = create;
         let url = settings.database_url.as_ref().ok_or_else(|| {
             misconfigured(
                 "DATABASE_URL is not set, and a database is needed. Set it to something like \
@@ -71,8 +85,11 @@ impl Database {
                 let sqlite = SqliteDatabase::open(location, settings, create).await?;
                 Ok(sqlite.into())
             }
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(url) => Ok(PostgresDatabase::open(url, settings).await?.into()),
             other => Err(misconfigured(format!(
-                "DATABASE_URL names {other}, which this build does not speak. It speaks SQLite (sqlite:///path)"
+                "DATABASE_URL names {other}, which this program was built without: enable the feature \"{}\" of quintette",
+                feature_of(other)
             ))),
         }
     }
@@ -104,6 +121,23 @@ impl From<SqliteDatabase> for Database {
         Self {
             driver: Arc::new(sqlite),
         }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl From<PostgresDatabase> for Database {
+    fn from(postgres: PostgresDatabase) -> Self {
+        Self {
+            driver: Arc::new(postgres),
+        }
+    }
+}
+
+fn feature_of(url: &DatabaseUrl) -> &'static str {
+    match url {
+        DatabaseUrl::Postgres(_) => "postgres",
+        DatabaseUrl::Mysql(_) => "mysql",
+        _ => "sqlite",
     }
 }
 

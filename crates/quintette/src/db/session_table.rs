@@ -45,8 +45,13 @@ pub(crate) trait SessionTable: std::fmt::Debug + Send + Sync {
     /// How many rows have expired.
     async fn count_expired(&self, now: DateTime<Utc>) -> Result<u64, SessionError>;
 
-    /// Deletes at most `limit` rows that have expired; how many it deleted.
-    async fn delete_expired(&self, limit: u32, now: DateTime<Utc>) -> Result<u64, SessionError>;
+    /// Deletes at most `limit` rows that have expired, the earliest first; `from` is the `next` of the batch before.
+    async fn delete_expired(
+        &self,
+        limit: u32,
+        from: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<ExpiredBatch, SessionError>;
 
     /// The next unexpired rows in the order of their keys.
     async fn page(
@@ -64,4 +69,13 @@ pub(crate) struct SessionRow {
     pub(crate) data: Vec<u8>,
     /// `expire_date`.
     pub(crate) expires_at: DateTime<Utc>,
+}
+
+/// What a part of a clean-up did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExpiredBatch {
+    /// How many rows it deleted.
+    pub(crate) removed: u64,
+    /// Where the next part begins: no row that expired earlier is left to delete. `None` where none is left at all.
+    pub(crate) next: Option<DateTime<Utc>>,
 }

@@ -9,6 +9,7 @@ use sqlx::{Row, Sqlite};
 use super::SqliteDatabase;
 use super::connections::Lease;
 use crate::db::error::translate;
+use crate::db::session_table::ExpiredBatch;
 use crate::db::{SessionRow, SessionTable};
 
 #[derive(Debug)]
@@ -151,14 +152,24 @@ impl SessionTable for SqliteSessionTable {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    async fn delete_expired(&self, limit: u32, now: DateTime<Utc>) -> Result<u64, SessionError> {
+    async fn delete_expired(
+        &self,
+        limit: u32,
+        from: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<ExpiredBatch, SessionError> {
+        // What a batch deleted is out of the index at once: the next one begins at the index's start.
         let query = sqlx::query(
             "DELETE FROM django_session WHERE session_key IN \
              (SELECT session_key FROM django_session WHERE expire_date < ? ORDER BY expire_date LIMIT ?)",
         )
         .bind(self.text(now))
         .bind(limit);
-        self.write(query).await
+        let removed = self.write(query).await?;
+        Ok(ExpiredBatch {
+            removed,
+            next: (removed >= u64::from(limit)).then_some(from.unwrap_or(DateTime::UNIX_EPOCH)),
+        })
     }
 
     async fn page(

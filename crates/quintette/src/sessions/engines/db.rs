@@ -123,11 +123,13 @@ impl SessionEngine for DbEngine {
             removed: 0,
             expired: Some(self.table.count_expired(now).await?),
         };
+        let mut from = None;
         loop {
             progress(cleared);
-            let removed = self.table.delete_expired(BATCH, now).await?;
-            cleared.removed += removed;
-            if removed < u64::from(BATCH) {
+            let batch = self.table.delete_expired(BATCH, from, now).await?;
+            cleared.removed += batch.removed;
+            from = batch.next;
+            if from.is_none() {
                 progress(cleared);
                 return Ok(cleared);
             }
