@@ -11,6 +11,8 @@ mod error;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod failure;
 mod migrations;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod outage;
 #[cfg(feature = "postgres")]
@@ -28,6 +30,8 @@ use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::{DatabaseUrl, Settings};
 
 pub use migrations::Migrated;
+#[cfg(feature = "mysql")]
+pub use mysql::MysqlDatabase;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresDatabase;
 pub(crate) use session_table::{SessionRow, SessionTable};
@@ -85,6 +89,8 @@ impl Database {
                 let sqlite = SqliteDatabase::open(location, settings, create).await?;
                 Ok(sqlite.into())
             }
+            #[cfg(feature = "mysql")]
+            DatabaseUrl::Mysql(url) => Ok(MysqlDatabase::open(url, settings).await?.into()),
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => Ok(PostgresDatabase::open(url, settings).await?.into()),
             other => Err(misconfigured(format!(
@@ -120,6 +126,15 @@ impl From<SqliteDatabase> for Database {
     fn from(sqlite: SqliteDatabase) -> Self {
         Self {
             driver: Arc::new(sqlite),
+        }
+    }
+}
+
+#[cfg(feature = "mysql")]
+impl From<MysqlDatabase> for Database {
+    fn from(mysql: MysqlDatabase) -> Self {
+        Self {
+            driver: Arc::new(mysql),
         }
     }
 }
