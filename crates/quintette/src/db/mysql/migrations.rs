@@ -1,10 +1,14 @@
-use chrono::{SubsecRound, Utc};
-use quintette_core::session::{SessionError, SessionErrorKind};
-use quintette_core::time::TimeZone;
-use sqlx::AssertSqlSafe;
-use sqlx::mysql::MySqlConnection;
+use std::time::Duration;
 
-use super::error::{is_made_already, translate};
+use chrono::{SubsecRound, Utc};
+use quintette_core::time::TimeZone;
+use sqlx::mysql::MySqlConnection;
+use sqlx::{AssertSqlSafe, MySql};
+use tokio::time::Instant;
+
+use super::dialect::is_made_already;
+use crate::db::connections::Connections;
+use crate::db::error::Failure;
 use crate::db::migrations::{Migrated, Migration};
 
 /// The same statements that `manage.py sqlmigrate` prints, so that both sides find the schema they know.
@@ -18,46 +22,56 @@ const MIGRATIONS: &[Migration] = &[Migration {
     ],
 }];
 
-/// Where Django notes which migrations were made (django/db/migrations/recorder.py).
+/// Where Django notes which migrations were made (django/db/migrations/recorder.py). Its id is of the type that
+/// `DEFAULT_AUTO_FIELD` names: a `bigint` in the projects that `startproject` has made since Django 3.2.
 const RECORDER: &str = "CREATE TABLE `django_migrations` (`id` bigint AUTO_INCREMENT NOT NULL PRIMARY KEY, `app` varchar(255) NOT NULL, `name` varchar(255) NOT NULL, `applied` datetime(6) NOT NULL)";
 
-/// How many seconds a program waits for another one that migrates the same database.
-const PATIENCE: i32 = 60;
+/// How long a migration may take, with the wait for another that is under way.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Such a lock belongs to a server, so its name holds the database's, cut to the 64 characters that it may have.
+/// How many seconds of it may be spent waiting: for the lock, and for tables that others use.
+const PATIENCE: i32 = 50;
+
+/// Such a lock is the server's, and its name has at most 64 characters: the database's name is in it, as a digest.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('quintette.', SHA1(DATABASE())), ?)";
 const UNLOCK: &str = "DO RELEASE_LOCK(CONCAT('quintette.', SHA1(DATABASE())))";
 
-/// The connection is one of its own: the lock goes with it, should this be cancelled.
+/// `None` where another program held the lock all the time.
 pub(super) async fn migrate(
+    connections: &Connections<MySql>,
+    time_zone: TimeZone,
+) -> Result<Option<Vec<Migrated>>, Failure> {
+    let deadline = Instant::now() + TIMEOUT;
+    let mut lease = connections.acquire(deadline).await?;
+    // Where this is cut short, the connection is closed, and the lock goes with it.
+    lease
+        .run(deadline, move |connection| {
+            Box::pin(migrate_on(connection, time_zone))
+        })
+        .await
+}
+
+async fn migrate_on(
     connection: &mut MySqlConnection,
     time_zone: TimeZone,
-    place: &str,
-) -> Result<Vec<Migrated>, SessionError> {
-    let failed = |error| translate(place, error);
+) -> Result<Option<Vec<Migrated>>, sqlx::Error> {
     let locked: Option<i64> = sqlx::query_scalar(LOCK)
         .bind(PATIENCE)
         .fetch_one(&mut *connection)
-        .await
-        .map_err(failed)?;
+        .await?;
     if locked != Some(1) {
-        return Err(SessionError::new(
-            SessionErrorKind::Unavailable,
-            format!("another program has been migrating {place} for {PATIENCE} seconds: try again when it is done"),
-        ));
+        return Ok(None);
     }
-    let migrated = migrate_locked(connection, time_zone).await.map_err(failed);
-    let unlocked = sqlx::query(UNLOCK).execute(connection).await.map_err(failed);
-    let migrated = migrated?;
-    unlocked?;
-    Ok(migrated)
+    let migrated = migrate_locked(connection, time_zone).await;
+    sqlx::query(UNLOCK).execute(connection).await?;
+    migrated.map(Some)
 }
 
 async fn migrate_locked(
     connection: &mut MySqlConnection,
     time_zone: TimeZone,
 ) -> Result<Vec<Migrated>, sqlx::Error> {
-    // Looked for first, since a user who may not create tables is not let to say IF NOT EXISTS either.
+    // Looked for first: a user who may not create a table may not say IF NOT EXISTS either.
     if !has_table(connection, "django_migrations").await? {
         make(connection, RECORDER).await?;
     }
@@ -73,7 +87,8 @@ async fn migrate_locked(
         if recorded > 0 {
             continue;
         }
-        // Each CREATE is a transaction by itself here. What an earlier run made, and did not come to record, is left as it is.
+        // No transaction holds several CREATEs together here. What an earlier run made, and did not come to record, is
+        // left as it is, and what it did not come to is made.
         for statement in migration.statements {
             make(connection, statement).await?;
         }
@@ -92,16 +107,14 @@ async fn migrate_locked(
 }
 
 async fn make(connection: &mut MySqlConnection, statement: &'static str) -> Result<(), sqlx::Error> {
-    match sqlx::query(AssertSqlSafe(statement)).execute(connection).await {
+    let made = sqlx::query(AssertSqlSafe(statement)).execute(connection).await;
+    match made {
         Err(error) if !is_made_already(&error) => Err(error),
         _ => Ok(()),
     }
 }
 
-pub(super) async fn has_table(
-    connection: &mut MySqlConnection,
-    table: &str,
-) -> Result<bool, sqlx::Error> {
+async fn has_table(connection: &mut MySqlConnection, table: &str) -> Result<bool, sqlx::Error> {
     let found: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
     )

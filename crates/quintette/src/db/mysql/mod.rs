@@ -1,32 +1,45 @@
 //! Django's tables on MySQL and MariaDB, as Django keeps them there: dates are naive `datetime(6)`, in UTC with `USE_TZ`.
+//!
+//! What our own connections set for themselves is in [`dialect`]. An application's pool is used as it is: where its
+//! connections do not commit each statement (`autocommit=0`), nothing is stored.
 
-mod error;
+mod dialect;
 mod migrations;
 mod session_table;
+mod statements;
+mod url;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::{SecretUrl, Settings};
 use quintette_core::time::TimeZone;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+use sqlx::mysql::{MySqlConnectOptions, MySqlPool};
+use sqlx::{MySql, Row};
+use tokio::time::Instant;
 
-use super::error::missing_table;
+use super::connections::{Connections, Server};
+use super::error::{Failure, not_read, not_written};
 use super::{Driver, Migrated, SessionTable};
-use error::translate;
 use session_table::MysqlSessionTable;
+use url::Location;
 
-/// A MySQL or MariaDB database, or the pool of an application that has one.
+/// How long the first connection may take.
+const START_UP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A MySQL or MariaDB database: by its URL, or the pool of an application that has one.
 #[derive(Clone, Debug)]
 pub struct MysqlDatabase {
-    pool: MySqlPool,
+    connections: Connections<MySql>,
     place: Arc<str>,
     time_zone: TimeZone,
 }
 
 impl MysqlDatabase {
-    /// Uses the pool that the application has. Its time-outs are the application's.
+    /// Uses the pool that the application has. How many connections there are and how they are made is the
+    /// application's choice; `SESSION_STORE_TIMEOUT` bounds each statement here, too.
     ///
     /// ```
     /// # async fn example(settings: &quintette::settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
@@ -38,75 +51,98 @@ impl MysqlDatabase {
     /// # }
     /// ```
     pub fn from_pool(pool: MySqlPool, settings: &Settings) -> Self {
-        let place = place(&pool.connect_options()).into();
         Self {
-            pool,
-            place,
+            place: place(&pool.connect_options()),
+            connections: Connections::pool(pool, settings.session_store_timeout),
             time_zone: settings.into(),
         }
     }
 
+    /// Opens the database, with one connection, so that what is wrong is told when the program starts.
     pub(super) async fn open(url: &SecretUrl, settings: &Settings) -> Result<Self, SessionError> {
-        let options = parse(url)?;
-        let place: Arc<str> = place(&options).into();
-        let pool = MySqlPoolOptions::new().max_connections(16).connect_with(options).await.map_err(|error| translate(&place, error))?;
-        Ok(Self {
-            pool,
-            place,
+        let Location {
+            options,
+            max_connections,
+        } = Location::parse(url)?;
+        let timeout = settings.session_store_timeout;
+        let database = Self {
+            place: place(&options),
+            connections: Connections::own(options, max_connections, timeout),
             time_zone: settings.into(),
-        })
+        };
+        let deadline = Instant::now() + timeout.max(START_UP_TIMEOUT);
+        match database.connections.acquire(deadline).await {
+            Ok(_) => Ok(database),
+            Err(failure) => Err(cannot_open(&database.place, &failure)),
+        }
     }
 }
 
 #[async_trait]
 impl Driver for MysqlDatabase {
     async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
-        let connection = self.pool.acquire().await;
-        let mut connection = connection
-            .map_err(|error| translate(&self.place, error))?
-            .detach();
-        migrations::migrate(&mut connection, self.time_zone, &self.place).await
+        let migrated = migrations::migrate(&self.connections, self.time_zone).await;
+        let migrated = migrated.map_err(|failure| not_written::<MySql>(&self.place, failure))?;
+        migrated.ok_or_else(|| {
+            SessionError::new(
+                SessionErrorKind::Unavailable,
+                format!(
+                    "another program has been migrating {} for almost a minute: try again when it is done",
+                    self.place
+                ),
+            )
+        })
     }
 
     async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError> {
-        let failed = |error| translate(&self.place, error);
-        let mut connection = self.pool.acquire().await.map_err(failed)?;
-        let found = migrations::has_table(&mut connection, "django_session").await;
-        if !found.map_err(failed)? {
-            return Err(missing_table(&self.place));
-        }
-        let largest_packet: u64 = sqlx::query_scalar("SELECT @@max_allowed_packet")
-            .fetch_one(&mut *connection)
+        // Fails where there is no such table, and asks in the same breath what the server takes.
+        let rows = self.connections.read(|| {
+            sqlx::query("SELECT @@max_allowed_packet, (SELECT COUNT(*) FROM django_session WHERE session_key = '')")
+        });
+        let rows = rows
             .await
-            .map_err(failed)?;
-        let largest_packet = usize::try_from(largest_packet).unwrap_or(usize::MAX);
-        Ok(Arc::new(MysqlSessionTable::new(self.clone(), largest_packet)))
+            .map_err(|failure| not_read::<MySql>(&self.place, failure))?;
+        let largest_packet = rows.first().and_then(|row| row.try_get_unchecked::<u64, _>(0).ok());
+        let largest_packet = largest_packet
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .unwrap_or(usize::MAX);
+        Ok(Arc::new(MysqlSessionTable::new(
+            self.clone(),
+            largest_packet,
+        )))
     }
 }
 
-fn parse(url: &SecretUrl) -> Result<MySqlConnectOptions, SessionError> {
-    let options: MySqlConnectOptions = url.reveal().parse().map_err(|error: sqlx::Error| {
-        SessionError::new(
-            SessionErrorKind::Misconfigured,
-            format!("DATABASE_URL names {url}, which is no URL of a MySQL or MariaDB server: {error}"),
-        )
-    })?;
-    if options.get_database().is_none_or(str::is_empty) {
-        return Err(SessionError::new(
-            SessionErrorKind::Misconfigured,
-            format!(
-                "DATABASE_URL names {url}, a server, but no database there: write mysql://user:password@host/database"
-            ),
-        ));
-    }
-    Ok(options)
-}
-
-/// The server and the database, without the user and the password.
-fn place(options: &MySqlConnectOptions) -> String {
+/// The server and the database, without user and password.
+fn place(options: &MySqlConnectOptions) -> Arc<str> {
     let database = options.get_database().unwrap_or_default();
     match options.get_socket() {
-        Some(socket) => format!("{database} at {}", socket.display()),
-        None => format!("{database} at {}:{}", options.get_host(), options.get_port()),
+        Some(socket) => format!("{database} of MySQL at {}", socket.display()),
+        None => format!(
+            "{database} of MySQL at {}:{}",
+            options.get_host(),
+            options.get_port()
+        ),
     }
+    .into()
+}
+
+fn cannot_open(place: &str, failure: &Failure) -> SessionError {
+    let error = failure.error.clone();
+    let advice = match &*error {
+        sqlx::Error::Database(error) => MySql::advice(error.as_ref()),
+        sqlx::Error::Io(_) => {
+            Some("it cannot be reached: check host and port, and that the server runs")
+        }
+        sqlx::Error::Tls(_) => Some(
+            "there is no encrypted connection to it: check ssl-mode, and enable one of sqlx's tls features in Cargo.toml",
+        ),
+        _ => None,
+    };
+    let advice = advice.unwrap_or("it cannot be used");
+    SessionError::new(
+        SessionErrorKind::Unavailable,
+        format!("DATABASE_URL: {place}: {advice} ({error})"),
+    )
+    .with_source(error)
 }

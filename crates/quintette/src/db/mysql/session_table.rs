@@ -1,50 +1,66 @@
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use quintette_core::session::{SessionError, SessionErrorKind, SessionKey};
-use sqlx::mysql::{MySqlArguments, MySqlRow};
-use sqlx::query::Query;
+use sqlx::mysql::MySqlRow;
 use sqlx::{MySql, Row};
+use tokio::time::timeout;
 
 use super::MysqlDatabase;
-use super::error::{is_duplicate, is_lock_timeout, is_undone, too_large, translate};
+use super::dialect::{gave_way, is_duplicate, is_lock_timeout};
+use super::statements::{
+    COUNT_EXPIRED, DELETE, DELETE_SEEN, INSERT, Lookups, PAGE, SELECT_EXPIRED, TOGETHER, TOUCH,
+    UPDATE, delete_expired,
+};
+use crate::db::connections::{Connections, Statement};
+use crate::db::error::{Failure, not_read, not_written};
+use crate::db::together::Together;
 use crate::db::{SessionRow, SessionTable};
 
-/// What a statement needs beside its data, in bytes, and more.
-const STATEMENT: usize = 4_096;
+/// What a statement is beside its data, in bytes, and more.
+const STATEMENT_SIZE: usize = 4_096;
 
-/// How often a statement is sent again that the server undid for the sake of another one.
+/// How many statements that look rows up are under way at once.
+const LOOKUPS: usize = 2;
+
+/// How often a statement is sent that the server undoes for the sake of another one.
 const ATTEMPTS: u32 = 5;
 
 /// As many characters as the column `session_key` has.
 const LONGEST_KEY: usize = 40;
 
-/// Two comparisons for each key: the first finds it in the index, by a collation for which `KEY`, `key` and `key ` are
-/// one; the second tells them apart. The data is compared by its bytes for the same reason.
-const UPDATE: &str = "UPDATE django_session SET session_data = ?, expire_date = ? \
-    WHERE session_key = ? AND CAST(session_key AS BINARY) = ? AND CAST(session_data AS BINARY) = ? AND expire_date > ?";
-const TOUCH: &str = "UPDATE django_session SET expire_date = ? \
-    WHERE session_key = ? AND CAST(session_key AS BINARY) = ? AND CAST(session_data AS BINARY) = ? AND expire_date > ?";
-const DELETE: &str =
-    "DELETE FROM django_session WHERE session_key = ? AND CAST(session_key AS BINARY) = ?";
-const DELETE_SEEN: &str = "DELETE FROM django_session \
-    WHERE session_key = ? AND CAST(session_key AS BINARY) = ? AND CAST(session_data AS BINARY) = ?";
-/// Not `INSERT IGNORE`, which would cut or drop what does not fit, and call that a warning.
-const INSERT: &str =
-    "INSERT INTO django_session (session_key, session_data, expire_date) VALUES (?, ?, ?)";
-
-type MySqlQuery<'q> = Query<'q, MySql, MySqlArguments>;
-
-#[derive(Debug)]
 pub(super) struct MysqlSessionTable {
     database: MysqlDatabase,
+    lookups: Together<Lookup, Option<FoundRow>>,
     /// The server's `max_allowed_packet`, in bytes.
     largest_packet: usize,
 }
 
+/// A session that is looked for, if it has not expired by then.
+struct Lookup {
+    key: SessionKey,
+    now: NaiveDateTime,
+}
+
+#[derive(Clone)]
+struct FoundRow {
+    data: Vec<u8>,
+    expires: NaiveDateTime,
+}
+
 impl MysqlSessionTable {
     pub(super) fn new(database: MysqlDatabase, largest_packet: usize) -> Self {
+        let connections = database.connections.clone();
+        let texts = Arc::new(Lookups::new());
+        let lookups = Together::new(LOOKUPS, TOGETHER, move |asked| {
+            let (connections, texts) = (connections.clone(), texts.clone());
+            Box::pin(async move { look_up(&connections, &texts, &asked).await })
+        });
         Self {
             database,
+            lookups,
             largest_packet,
         }
     }
@@ -53,40 +69,63 @@ impl MysqlSessionTable {
         self.database.time_zone.to_naive(time).trunc_subsecs(6)
     }
 
-    fn row(&self, row: &MySqlRow) -> Result<SessionRow, sqlx::Error> {
-        let expires: NaiveDateTime = row.try_get_unchecked("expire_date")?;
-        Ok(SessionRow {
-            data: row.try_get_unchecked("session_data")?,
-            expires_at: self.database.time_zone.from_naive(expires),
-        })
-    }
-
-    fn failed(&self, error: sqlx::Error) -> SessionError {
-        translate(&self.database.place, error)
-    }
-
-    /// A server that is sent more than it takes hangs up, and the answer is lost.
-    fn check_size(&self, bytes: usize) -> Result<(), SessionError> {
-        if bytes.saturating_add(STATEMENT) > self.largest_packet {
-            return Err(too_large(&self.database.place));
+    fn row(&self, found: FoundRow) -> SessionRow {
+        SessionRow {
+            data: found.data,
+            expires_at: self.database.time_zone.from_naive(found.expires),
         }
-        Ok(())
     }
 
-    /// How many rows the statement found.
-    async fn write<'q>(
+    fn not_read(&self, failure: Failure) -> SessionError {
+        not_read::<MySql>(&self.database.place, failure)
+    }
+
+    async fn read(
         &self,
-        statement: impl Fn() -> MySqlQuery<'q>,
-    ) -> Result<u64, sqlx::Error> {
-        let mut attempts = 0;
+        statement: impl Fn() -> Statement<MySql> + Send + Sync,
+    ) -> Result<Vec<MySqlRow>, SessionError> {
+        let rows = self.database.connections.read(statement).await;
+        rows.map_err(|failure| self.not_read(failure))
+    }
+
+    /// How many rows the statement found, or what `settle` makes of an error.
+    async fn write(
+        &self,
+        statement: impl Fn() -> Statement<MySql> + Send + Sync,
+    ) -> Result<u64, Failure> {
+        let mut attempts = 1;
         loop {
-            let result = statement().execute(&self.database.pool).await;
-            attempts += 1;
-            match result {
-                Err(error) if is_undone(&error) && attempts < ATTEMPTS => {}
-                result => return Ok(result?.rows_affected()),
+            match self.database.connections.write(statement()).await {
+                Err(failure) if gave_way(&failure.error) && attempts < ATTEMPTS => attempts += 1,
+                answered => return answered,
             }
         }
+    }
+
+    /// Whether the statement found a row.
+    async fn writes_one(
+        &self,
+        statement: impl Fn() -> Statement<MySql> + Send + Sync,
+    ) -> Result<bool, SessionError> {
+        match self.write(statement).await {
+            Ok(rows) => Ok(rows > 0),
+            Err(failure) => Err(not_written::<MySql>(&self.database.place, failure)),
+        }
+    }
+
+    /// A server that is sent more at once than it takes hangs up before it has said so.
+    fn check_size(&self, bytes: usize) -> Result<(), SessionError> {
+        if bytes.saturating_add(STATEMENT_SIZE) <= self.largest_packet {
+            return Ok(());
+        }
+        Err(SessionError::new(
+            SessionErrorKind::TooLarge,
+            format!(
+                "a session is larger than {} takes in one statement ({} bytes, with what it was before): keep less in \
+                 it, or raise the server's max_allowed_packet",
+                self.database.place, self.largest_packet
+            ),
+        ))
     }
 }
 
@@ -100,19 +139,18 @@ impl SessionTable for MysqlSessionTable {
         if !is_storable(key) {
             return Ok(None);
         }
-        let row = sqlx::query(
-            "SELECT CAST(session_data AS BINARY) AS session_data, expire_date FROM django_session \
-             WHERE session_key = ? AND CAST(session_key AS BINARY) = ? AND expire_date > ?",
-        )
-        .bind(key.as_str())
-        .bind(key.as_str())
-        .bind(self.naive(now))
-        .fetch_optional(&self.database.pool)
-        .await
-        .map_err(|error| self.failed(error))?;
-        row.map(|row| self.row(&row))
-            .transpose()
-            .map_err(|error| self.failed(error))
+        let lookup = Lookup {
+            key: key.clone(),
+            now: self.naive(now),
+        };
+        let within = self.database.connections.timeout();
+        let found = timeout(within, self.lookups.ask(lookup)).await;
+        let found = found
+            .unwrap_or_else(|_| Err(Failure::timed_out_before(format_args!("no answer in time"))));
+        match found {
+            Ok(found) => Ok(found.map(|found| self.row(found))),
+            Err(failure) => Err(self.not_read(failure)),
+        }
     }
 
     async fn insert(
@@ -124,20 +162,20 @@ impl SessionTable for MysqlSessionTable {
         if !is_storable(key) {
             return Err(SessionError::new(
                 SessionErrorKind::Value,
-                "a session key of more than 40 characters, or with others than ASCII's, cannot be stored in MySQL",
+                "a session key of more than 40 characters, or of others than ASCII's, does not go into MySQL's table",
             ));
         }
         self.check_size(data.len())?;
-        let written = self.write(|| {
+        let inserted = self.write(|| {
             sqlx::query(INSERT)
                 .bind(key.as_str())
                 .bind(data)
                 .bind(self.naive(expires_at))
         });
-        match written.await {
-            Err(error) if is_duplicate(&error) => Ok(false),
-            Err(error) => Err(self.failed(error)),
-            Ok(rows) => Ok(rows > 0),
+        match inserted.await {
+            Ok(_) => Ok(true),
+            Err(failure) if is_duplicate(&failure.error) => Ok(false),
+            Err(failure) => Err(not_written::<MySql>(&self.database.place, failure)),
         }
     }
 
@@ -153,7 +191,7 @@ impl SessionTable for MysqlSessionTable {
             return Ok(false);
         }
         self.check_size(data.len().saturating_add(seen.len()))?;
-        let written = self.write(|| {
+        self.writes_one(|| {
             sqlx::query(UPDATE)
                 .bind(data)
                 .bind(self.naive(expires_at))
@@ -161,9 +199,8 @@ impl SessionTable for MysqlSessionTable {
                 .bind(key.as_str())
                 .bind(seen)
                 .bind(self.naive(now))
-        });
-        let rows = written.await.map_err(|error| self.failed(error))?;
-        Ok(rows > 0)
+        })
+        .await
     }
 
     async fn touch(
@@ -177,50 +214,63 @@ impl SessionTable for MysqlSessionTable {
             return Ok(false);
         }
         self.check_size(seen.len())?;
-        let written = self.write(|| {
+        self.writes_one(|| {
             sqlx::query(TOUCH)
                 .bind(self.naive(expires_at))
                 .bind(key.as_str())
                 .bind(key.as_str())
                 .bind(seen)
                 .bind(self.naive(now))
-        });
-        let rows = written.await.map_err(|error| self.failed(error))?;
-        Ok(rows > 0)
+        })
+        .await
     }
 
     async fn delete(&self, key: &SessionKey, seen: Option<&[u8]>) -> Result<bool, SessionError> {
         if !is_storable(key) {
             return Ok(false);
         }
-        let written = self.write(|| match seen {
-            Some(seen) => sqlx::query(DELETE_SEEN)
-                .bind(key.as_str())
-                .bind(key.as_str())
-                .bind(seen),
-            None => sqlx::query(DELETE).bind(key.as_str()).bind(key.as_str()),
-        });
-        let rows = written.await.map_err(|error| self.failed(error))?;
-        Ok(rows > 0)
+        self.check_size(seen.map_or(0, <[u8]>::len))?;
+        self.writes_one(|| {
+            let statement = if seen.is_some() { DELETE_SEEN } else { DELETE };
+            let query = sqlx::query(statement).bind(key.as_str()).bind(key.as_str());
+            match seen {
+                Some(seen) => query.bind(seen),
+                None => query,
+            }
+        })
+        .await
     }
 
     async fn count_expired(&self, now: DateTime<Utc>) -> Result<u64, SessionError> {
-        let count: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM django_session WHERE expire_date < ?")
-                .bind(self.naive(now))
-                .fetch_one(&self.database.pool)
-                .await
-                .map_err(|error| self.failed(error))?;
+        let now = self.naive(now);
+        let rows = self.read(|| sqlx::query(COUNT_EXPIRED).bind(now)).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0));
+        let count = count.map_err(|error| self.not_read(Failure::refused(error)))?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
     async fn delete_expired(&self, limit: u32, now: DateTime<Utc>) -> Result<u64, SessionError> {
-        let written = self.write(|| {
-            sqlx::query("DELETE FROM django_session WHERE expire_date < ? ORDER BY expire_date LIMIT ?")
-                .bind(self.naive(now))
-                .bind(limit)
-        });
-        written.await.map_err(|error| self.failed(error))
+        let now = self.naive(now);
+        let mut deleted = 0;
+        let mut waits = 0;
+        // Again for as many as others have deleted in between.
+        while deleted < u64::from(limit) {
+            let wanted = u64::from(limit) - deleted;
+            let rows = self
+                .read(|| sqlx::query(SELECT_EXPIRED).bind(now).bind(wanted))
+                .await?;
+            let keys = rows.iter().map(|row| row.try_get_unchecked(0)).collect();
+            let keys: Vec<String> = Result::map_err(keys, |error| self.not_read(Failure::refused(error)))?;
+            if keys.is_empty() {
+                break;
+            }
+            match self.write(|| delete_expired(&keys, now)).await {
+                Ok(rows) => deleted += rows,
+                Err(failure) if is_lock_timeout(&failure.error) && waits < ATTEMPTS => waits += 1,
+                Err(failure) => return Err(not_written::<MySql>(&self.database.place, failure)),
+            }
+        }
+        Ok(deleted)
     }
 
     async fn page(
@@ -229,33 +279,66 @@ impl SessionTable for MysqlSessionTable {
         limit: usize,
         now: DateTime<Utc>,
     ) -> Result<Vec<(SessionKey, SessionRow)>, SessionError> {
-        let rows = sqlx::query(
-            "SELECT session_key, CAST(session_data AS BINARY) AS session_data, expire_date FROM django_session \
-             WHERE session_key > ? AND expire_date > ? ORDER BY session_key LIMIT ?",
-        )
-        .bind(after.map_or("", SessionKey::as_str))
-        .bind(self.naive(now))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.database.pool)
-        .await
-        .map_err(|error| self.failed(error))?;
-        let rows =
-            rows.iter().filter_map(
-                |row| match row.try_get_unchecked::<String, _>("session_key") {
-                    // A key that no cookie could carry is nobody's session.
-                    Ok(key) => {
-                        SessionKey::parse(key).map(|key| self.row(row).map(|row| (key, row)))
-                    }
-                    Err(error) => Some(Err(error)),
-                },
-            );
-        rows.collect::<Result<_, _>>()
-            .map_err(|error| self.failed(error))
+        let now = self.naive(now);
+        let rows = self.read(|| {
+            sqlx::query(PAGE)
+                .bind(after.map_or("", SessionKey::as_str))
+                .bind(now)
+                .bind(u64::try_from(limit).unwrap_or(u64::MAX))
+        });
+        let mut page = Vec::new();
+        for row in rows.await? {
+            let found = found(&row).map_err(|error| self.not_read(Failure::refused(error)))?;
+            // A key that no cookie could carry is nobody's session.
+            if let Some(key) = SessionKey::parse(found.0) {
+                page.push((key, self.row(found.1)));
+            }
+        }
+        Ok(page)
     }
 }
 
-/// Whether the column can hold this key, whatever the table's character set. Where it cannot, the server would refuse
-/// to compare it, or, in a lax `sql_mode`, cut it to another key.
+/// The rows of these sessions, in their order.
+async fn look_up(
+    connections: &Connections<MySql>,
+    texts: &Lookups,
+    asked: &[Lookup],
+) -> Result<Vec<Option<FoundRow>>, Failure> {
+    let keys: Vec<_> = asked.iter().map(|lookup| lookup.key.as_str()).collect();
+    let rows = connections.read(|| texts.of(&keys)).await?;
+    let mut answers: Vec<_> = asked.iter().map(|_| None).collect();
+    for row in rows {
+        let (key, row) = found(&row).map_err(Failure::refused)?;
+        // More than one may have asked for it; and where a row is found for another spelling of its key, none has.
+        for (answer, lookup) in answers.iter_mut().zip(asked) {
+            if lookup.key.as_str() == key && lookup.now < row.expires {
+                *answer = Some(row.clone());
+            }
+        }
+    }
+    Ok(answers)
+}
+
+fn found(row: &MySqlRow) -> Result<(String, FoundRow), sqlx::Error> {
+    // A date of zeros, which a lax `sql_mode` lets in, is long past.
+    let expires: Option<NaiveDateTime> = row.try_get_unchecked("expire_date").ok();
+    let found = FoundRow {
+        data: row.try_get_unchecked("session_data")?,
+        expires: expires.unwrap_or(NaiveDateTime::MIN),
+    };
+    Ok((row.try_get_unchecked("session_key")?, found))
+}
+
+/// Whether the column takes this key, whatever the table's character set. Where it does not, the server refuses to compare
+/// the key, and with it all that are looked up together; and in a lax `sql_mode` it cuts it to another one.
 fn is_storable(key: &SessionKey) -> bool {
     key.as_str().is_ascii() && key.as_str().len() <= LONGEST_KEY
+}
+
+impl fmt::Debug for MysqlSessionTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MysqlSessionTable")
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
 }
