@@ -1,16 +1,22 @@
 //! Caches, by Django's names: where the `cache` and `cached_db` engines keep sessions.
 
 mod local;
+#[cfg(feature = "redis")]
+mod redis;
 mod values;
 
 use std::sync::Arc;
 
+#[cfg(feature = "redis")]
+use chrono::TimeDelta;
 use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::{CacheBackend, CacheSettings, Settings};
 
 pub use local::LocalCache;
 pub use quintette_core::cache::{Cache, CacheError, Cached, Swapped, make_key};
 pub use quintette_core::session::Revision;
+#[cfg(feature = "redis")]
+pub use redis::RedisCache;
 pub(crate) use values::Values;
 
 /// A cache of `CACHES`, with the names that Django gives to what it keeps there.
@@ -46,8 +52,29 @@ impl NamedCache {
                 "SESSION_CACHE_ALIAS is {alias:?}, but CACHES has no such cache"
             ))
         })?;
+        let mut values = Values::Pickle;
         let backend: Arc<dyn Cache> = match cache.backend {
             CacheBackend::LocMem => Arc::new(LocalCache::new(max_entries(alias, cache)?)),
+            #[cfg(feature = "redis")]
+            CacheBackend::Redis | CacheBackend::DjangoRedis => {
+                let redis = RedisCache::from_settings(cache, settings.session_store_timeout);
+                let (redis, written) = redis
+                    .map_err(|advice| misconfigured(format!("CACHES[{alias:?}]: {advice}")))?;
+                values = written;
+                if settings.session_touch_interval > TimeDelta::zero() {
+                    Arc::new(redis.with_ttl())
+                } else {
+                    Arc::new(redis)
+                }
+            }
+            #[cfg(not(feature = "redis"))]
+            CacheBackend::Redis | CacheBackend::DjangoRedis => {
+                return Err(misconfigured(format!(
+                    "CACHES[{alias:?}] is {:?}, but this program was built without Redis: enable the feature \
+                     \"redis\" of quintette",
+                    cache.backend
+                )));
+            }
             other => {
                 return Err(misconfigured(format!(
                     "CACHES[{alias:?}] is {other:?}, which this version does not speak yet: use \
@@ -59,7 +86,7 @@ impl NamedCache {
             cache: backend,
             key_prefix: cache.key_prefix.clone(),
             version: cache.version,
-            values: Values::Pickle,
+            values,
         })
     }
 
