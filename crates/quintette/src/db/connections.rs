@@ -36,6 +36,12 @@ pub(super) trait Server: Database {
     /// How many rows a statement changed.
     fn execute(connection: &mut Self::Connection, statement: Statement<Self>) -> Answer<'_, u64>;
 
+    /// Tells a new connection of ours what it has to know before its first statement. `timeout` is how long one may take.
+    fn set_up(connection: &mut Self::Connection, timeout: Duration) -> Answer<'_, ()> {
+        let _ = (connection, timeout);
+        Box::pin(async { Ok(()) })
+    }
+
     /// Whether a statement that the server answered with this error is undone for certain.
     fn is_undone(error: &dyn DatabaseError) -> bool;
 
@@ -69,6 +75,7 @@ enum Source<S: Server> {
 
 struct Own<S: Server> {
     options: Options<S>,
+    timeout: Duration,
     at_most: usize,
     /// First come, first served.
     turns: Arc<Semaphore>,
@@ -101,6 +108,7 @@ impl<S: Server> Connections<S> {
     pub(super) fn own(options: Options<S>, at_most: usize, timeout: Duration) -> Self {
         let own = Own {
             options,
+            timeout,
             at_most,
             turns: Arc::new(Semaphore::new(at_most)),
             state: Mutex::new(State {
@@ -241,7 +249,12 @@ impl<S: Server> Own<S> {
     /// One attempt; `None` where another may follow in a moment.
     async fn connect(&self, deadline: Instant) -> Result<Option<Idle<S>>, Failure> {
         let generation = self.state().generation;
-        let connected = timeout_at(deadline, self.options.connect()).await;
+        let connected = timeout_at(deadline, async {
+            let mut connection = self.options.connect().await?;
+            S::set_up(&mut connection, self.timeout).await?;
+            Ok(connection)
+        });
+        let connected = connected.await;
         let mut state = self.state();
         let error = match connected {
             Ok(Ok(connection)) => {
