@@ -1,12 +1,20 @@
+use std::time::Duration;
+
 use sqlx::error::DatabaseError;
 use sqlx::mysql::{MySqlConnection, MySqlDatabaseError, MySqlRow};
-use sqlx::MySql;
+use sqlx::{AssertSqlSafe, MySql};
 
 use crate::db::connections::{Answer, Server, Statement};
 
+/// After how many seconds without a statement the server closes a connection: later than we do.
+const WAIT_TIMEOUT: u32 = 3_600;
+
 /// Source of all numbers here: <https://mariadb.com/kb/en/mariadb-error-codes/>, and the same in `MySQL`'s manual.
 impl Server for MySql {
-    fn fetch_all(connection: &mut MySqlConnection, statement: Statement<Self>) -> Answer<'_, Vec<MySqlRow>> {
+    fn fetch_all(
+        connection: &mut MySqlConnection,
+        statement: Statement<Self>,
+    ) -> Answer<'_, Vec<MySqlRow>> {
         Box::pin(statement.fetch_all(connection))
     }
 
@@ -14,6 +22,24 @@ impl Server for MySql {
     /// that writing what is there already counts as written.
     fn execute(connection: &mut MySqlConnection, statement: Statement<Self>) -> Answer<'_, u64> {
         Box::pin(async move { Ok(statement.execute(connection).await?.rows_affected()) })
+    }
+
+    /// - Each statement is committed, whatever the server's default is.
+    /// - READ COMMITTED, as on Django's connections: it locks no gaps between rows, where others' new rows belong.
+    /// - A wait for a lock ends before its caller's patience, so that the caller learns that nothing was done.
+    /// - What a column cannot hold is an error, whatever the server's `sql_mode` is.
+    /// - A connection is closed by us, and not by the server while a statement is on its way.
+    fn set_up(connection: &mut MySqlConnection, timeout: Duration) -> Answer<'_, ()> {
+        let seconds = timeout.as_secs().saturating_sub(1).clamp(1, 60);
+        let text = format!(
+            "SET SESSION autocommit = 1, innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}, \
+             wait_timeout = {WAIT_TIMEOUT}, sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES'); \
+             SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+        );
+        Box::pin(async move {
+            let done = sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await;
+            done.map(drop)
+        })
     }
 
     /// A statement that fails is undone as a whole, but for a commit that fails halfway.
@@ -24,7 +50,10 @@ impl Server for MySql {
     /// The server shuts down, or closes this connection: it was killed, idle for too long, or sent too much at once. Or the
     /// server no longer takes writes, and another one may by now be behind its name.
     fn ends_connection(error: &dyn DatabaseError) -> bool {
-        matches!(number(error), 1053 | 1152..=1161 | 1290 | 1792 | 1836 | 1927 | 4031)
+        matches!(
+            number(error),
+            1053 | 1152..=1161 | 1290 | 1792 | 1836 | 1927 | 4031
+        )
     }
 
     /// It has no connection left, starts, shuts down, or waits for its cluster.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::dialect::is_made_already;
 use crate::db::connections::Connections;
-use crate::db::error::Failure;
+use crate::db::failure::Failure;
 use crate::db::migrations::{Migrated, Migration};
 
 /// The same statements that `manage.py sqlmigrate` prints, so that both sides find the schema they know.
@@ -36,6 +36,10 @@ const PATIENCE: i32 = 50;
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('quintette.', SHA1(DATABASE())), ?)";
 const UNLOCK: &str = "DO RELEASE_LOCK(CONCAT('quintette.', SHA1(DATABASE())))";
 
+/// A table that is in use is waited for longer than a request would.
+const WAIT: &str = "SET @quintette_wait = @@lock_wait_timeout, lock_wait_timeout = ?";
+const WAIT_NO_MORE: &str = "SET lock_wait_timeout = @quintette_wait";
+
 /// `None` where another program held the lock all the time.
 pub(super) async fn migrate(
     connections: &Connections<MySql>,
@@ -62,7 +66,12 @@ async fn migrate_on(
     if locked != Some(1) {
         return Ok(None);
     }
+    sqlx::query(WAIT)
+        .bind(PATIENCE)
+        .execute(&mut *connection)
+        .await?;
     let migrated = migrate_locked(connection, time_zone).await;
+    sqlx::query(WAIT_NO_MORE).execute(&mut *connection).await?;
     sqlx::query(UNLOCK).execute(connection).await?;
     migrated.map(Some)
 }
@@ -77,13 +86,12 @@ async fn migrate_locked(
     }
     let mut migrated = Vec::new();
     for migration in MIGRATIONS {
-        let recorded: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM django_migrations WHERE app = ? AND name = ?",
-        )
-        .bind(migration.app)
-        .bind(migration.name)
-        .fetch_one(&mut *connection)
-        .await?;
+        let recorded: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM django_migrations WHERE app = ? AND name = ?")
+                .bind(migration.app)
+                .bind(migration.name)
+                .fetch_one(&mut *connection)
+                .await?;
         if recorded > 0 {
             continue;
         }
@@ -106,8 +114,13 @@ async fn migrate_locked(
     Ok(migrated)
 }
 
-async fn make(connection: &mut MySqlConnection, statement: &'static str) -> Result<(), sqlx::Error> {
-    let made = sqlx::query(AssertSqlSafe(statement)).execute(connection).await;
+async fn make(
+    connection: &mut MySqlConnection,
+    statement: &'static str,
+) -> Result<(), sqlx::Error> {
+    let made = sqlx::query(AssertSqlSafe(statement))
+        .execute(connection)
+        .await;
     match made {
         Err(error) if !is_made_already(&error) => Err(error),
         _ => Ok(()),

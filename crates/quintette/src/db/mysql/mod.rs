@@ -1,7 +1,7 @@
 //! Django's tables on MySQL and MariaDB, as Django keeps them there: dates are naive `datetime(6)`, in UTC with `USE_TZ`.
 //!
-//! What our own connections set for themselves is in [`dialect`]. An application's pool is used as it is: where its
-//! connections do not commit each statement (`autocommit=0`), nothing is stored.
+//! What our own connections set for themselves is in `dialect.rs`. An application's pool is used as it is: its isolation
+//! level and its time-outs are the application's.
 
 mod dialect;
 mod migrations;
@@ -21,7 +21,7 @@ use sqlx::{MySql, Row};
 use tokio::time::Instant;
 
 use super::connections::{Connections, Server};
-use super::error::{Failure, not_read, not_written};
+use super::failure::{Failure, not_read, not_written};
 use super::{Driver, Migrated, SessionTable};
 use session_table::MysqlSessionTable;
 use url::Location;
@@ -95,14 +95,31 @@ impl Driver for MysqlDatabase {
     }
 
     async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError> {
-        // Fails where there is no such table, and asks in the same breath what the server takes.
+        // Fails where there is no such table, and asks in the same breath what else has to be known.
         let rows = self.connections.read(|| {
-            sqlx::query("SELECT @@max_allowed_packet, (SELECT COUNT(*) FROM django_session WHERE session_key = '')")
+            sqlx::query(
+                "SELECT @@max_allowed_packet, @@autocommit, \
+                 (SELECT COUNT(*) FROM django_session WHERE session_key = '')",
+            )
         });
         let rows = rows
             .await
             .map_err(|failure| not_read::<MySql>(&self.place, failure))?;
-        let largest_packet = rows.first().and_then(|row| row.try_get_unchecked::<u64, _>(0).ok());
+        let commits = rows
+            .first()
+            .and_then(|row| row.try_get_unchecked::<i64, _>(1).ok());
+        if commits == Some(0) {
+            return Err(SessionError::new(
+                SessionErrorKind::Misconfigured,
+                format!(
+                    "the connections to {} do not commit: SET autocommit = 1, on the server or in the pool's after_connect",
+                    self.place
+                ),
+            ));
+        }
+        let largest_packet = rows
+            .first()
+            .and_then(|row| row.try_get_unchecked::<u64, _>(0).ok());
         let largest_packet = largest_packet
             .and_then(|bytes| usize::try_from(bytes).ok())
             .unwrap_or(usize::MAX);

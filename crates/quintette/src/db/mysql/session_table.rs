@@ -1,21 +1,22 @@
-use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use quintette_core::session::{SessionError, SessionErrorKind, SessionKey};
 use sqlx::mysql::MySqlRow;
 use sqlx::{MySql, Row};
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use super::MysqlDatabase;
 use super::dialect::{gave_way, is_duplicate, is_lock_timeout};
 use super::statements::{
-    COUNT_EXPIRED, DELETE, DELETE_SEEN, INSERT, Lookups, PAGE, SELECT_EXPIRED, TOGETHER, TOUCH,
-    UPDATE, delete_expired,
+    COUNT_EXPIRED, DELETE, DELETE_SEEN, INSERT, Lookups, PAGE, SELECT_EXPIRED, SELECT_EXPIRED_FROM,
+    TOGETHER, TOUCH, UPDATE, delete_expired,
 };
 use crate::db::connections::{Connections, Statement};
-use crate::db::error::{Failure, not_read, not_written};
+use crate::db::failure::{Failure, not_read, not_written};
+use crate::db::session_table::ExpiredBatch;
 use crate::db::together::Together;
 use crate::db::{SessionRow, SessionTable};
 
@@ -25,14 +26,19 @@ const STATEMENT_SIZE: usize = 4_096;
 /// How many statements that look rows up are under way at once.
 const LOOKUPS: usize = 2;
 
+/// How long a statement of a clean-up or a list may take: nobody's request waits for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How often a statement is sent that the server undoes for the sake of another one.
 const ATTEMPTS: u32 = 5;
 
 /// As many characters as the column `session_key` has.
 const LONGEST_KEY: usize = 40;
 
+#[derive(Debug)]
 pub(super) struct MysqlSessionTable {
     database: MysqlDatabase,
+    patient: Connections<MySql>,
     lookups: Together<Lookup, Option<FoundRow>>,
     /// The server's `max_allowed_packet`, in bytes.
     largest_packet: usize,
@@ -53,13 +59,16 @@ struct FoundRow {
 impl MysqlSessionTable {
     pub(super) fn new(database: MysqlDatabase, largest_packet: usize) -> Self {
         let connections = database.connections.clone();
+        let timeout = connections.timeout();
+        let patient = connections.with_timeout(timeout.max(PATIENCE));
         let texts = Arc::new(Lookups::new());
-        let lookups = Together::new(LOOKUPS, TOGETHER, move |asked| {
+        let lookups = Together::new(LOOKUPS, TOGETHER, timeout, move |asked: Vec<Lookup>| {
             let (connections, texts) = (connections.clone(), texts.clone());
             Box::pin(async move { look_up(&connections, &texts, &asked).await })
         });
         Self {
             database,
+            patient,
             lookups,
             largest_packet,
         }
@@ -80,26 +89,17 @@ impl MysqlSessionTable {
         not_read::<MySql>(&self.database.place, failure)
     }
 
+    fn not_written(&self, failure: Failure) -> SessionError {
+        not_written::<MySql>(&self.database.place, failure)
+    }
+
+    /// The rows of a clean-up or a list.
     async fn read(
         &self,
         statement: impl Fn() -> Statement<MySql> + Send + Sync,
     ) -> Result<Vec<MySqlRow>, SessionError> {
-        let rows = self.database.connections.read(statement).await;
+        let rows = self.patient.read(statement).await;
         rows.map_err(|failure| self.not_read(failure))
-    }
-
-    /// How many rows the statement found, or what `settle` makes of an error.
-    async fn write(
-        &self,
-        statement: impl Fn() -> Statement<MySql> + Send + Sync,
-    ) -> Result<u64, Failure> {
-        let mut attempts = 1;
-        loop {
-            match self.database.connections.write(statement()).await {
-                Err(failure) if gave_way(&failure.error) && attempts < ATTEMPTS => attempts += 1,
-                answered => return answered,
-            }
-        }
     }
 
     /// Whether the statement found a row.
@@ -107,9 +107,9 @@ impl MysqlSessionTable {
         &self,
         statement: impl Fn() -> Statement<MySql> + Send + Sync,
     ) -> Result<bool, SessionError> {
-        match self.write(statement).await {
+        match write(&self.database.connections, statement).await {
             Ok(rows) => Ok(rows > 0),
-            Err(failure) => Err(not_written::<MySql>(&self.database.place, failure)),
+            Err(failure) => Err(self.not_written(failure)),
         }
     }
 
@@ -143,11 +143,7 @@ impl SessionTable for MysqlSessionTable {
             key: key.clone(),
             now: self.naive(now),
         };
-        let within = self.database.connections.timeout();
-        let found = timeout(within, self.lookups.ask(lookup)).await;
-        let found = found
-            .unwrap_or_else(|_| Err(Failure::timed_out_before(format_args!("no answer in time"))));
-        match found {
+        match self.lookups.ask(lookup).await {
             Ok(found) => Ok(found.map(|found| self.row(found))),
             Err(failure) => Err(self.not_read(failure)),
         }
@@ -166,7 +162,7 @@ impl SessionTable for MysqlSessionTable {
             ));
         }
         self.check_size(data.len())?;
-        let inserted = self.write(|| {
+        let inserted = write(&self.database.connections, || {
             sqlx::query(INSERT)
                 .bind(key.as_str())
                 .bind(data)
@@ -175,7 +171,7 @@ impl SessionTable for MysqlSessionTable {
         match inserted.await {
             Ok(_) => Ok(true),
             Err(failure) if is_duplicate(&failure.error) => Ok(false),
-            Err(failure) => Err(not_written::<MySql>(&self.database.place, failure)),
+            Err(failure) => Err(self.not_written(failure)),
         }
     }
 
@@ -249,28 +245,41 @@ impl SessionTable for MysqlSessionTable {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    async fn delete_expired(&self, limit: u32, now: DateTime<Utc>) -> Result<u64, SessionError> {
+    async fn delete_expired(
+        &self,
+        limit: u32,
+        from: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<ExpiredBatch, SessionError> {
         let now = self.naive(now);
-        let mut deleted = 0;
-        let mut waits = 0;
-        // Again for as many as others have deleted in between.
-        while deleted < u64::from(limit) {
-            let wanted = u64::from(limit) - deleted;
-            let rows = self
-                .read(|| sqlx::query(SELECT_EXPIRED).bind(now).bind(wanted))
-                .await?;
-            let keys = rows.iter().map(|row| row.try_get_unchecked(0)).collect();
-            let keys: Vec<String> = Result::map_err(keys, |error| self.not_read(Failure::refused(error)))?;
+        let from = from.map(|from| self.naive(from));
+        let rows = self.read(|| match from {
+            None => sqlx::query(SELECT_EXPIRED).bind(now).bind(limit),
+            Some(from) => sqlx::query(SELECT_EXPIRED_FROM)
+                .bind(from)
+                .bind(now)
+                .bind(limit),
+        });
+        let rows = rows.await?;
+        let keys = rows.iter().map(|row| row.try_get_unchecked("session_key"));
+        let keys: Vec<String> = keys
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.not_read(Failure::refused(error)))?;
+        let last = rows.last().filter(|_| rows.len() >= limit as usize);
+        let next = last.map(|row| self.database.time_zone.from_naive(expires(row)));
+        let mut attempts = 1;
+        let removed = loop {
             if keys.is_empty() {
-                break;
+                break 0;
             }
-            match self.write(|| delete_expired(&keys, now)).await {
-                Ok(rows) => deleted += rows,
-                Err(failure) if is_lock_timeout(&failure.error) && waits < ATTEMPTS => waits += 1,
-                Err(failure) => return Err(not_written::<MySql>(&self.database.place, failure)),
+            match write(&self.patient, || delete_expired(&keys, now)).await {
+                Err(failure) if is_lock_timeout(&failure.error) && attempts < ATTEMPTS => {
+                    attempts += 1;
+                }
+                removed => break removed.map_err(|failure| self.not_written(failure))?,
             }
-        }
-        Ok(deleted)
+        };
+        Ok(ExpiredBatch { removed, next })
     }
 
     async fn page(
@@ -320,25 +329,40 @@ async fn look_up(
 }
 
 fn found(row: &MySqlRow) -> Result<(String, FoundRow), sqlx::Error> {
-    // A date of zeros, which a lax `sql_mode` lets in, is long past.
-    let expires: Option<NaiveDateTime> = row.try_get_unchecked("expire_date").ok();
     let found = FoundRow {
         data: row.try_get_unchecked("session_data")?,
-        expires: expires.unwrap_or(NaiveDateTime::MIN),
+        expires: expires(row),
     };
     Ok((row.try_get_unchecked("session_key")?, found))
+}
+
+/// A date of zeros, which a lax `sql_mode` lets in, is long past.
+fn expires(row: &MySqlRow) -> NaiveDateTime {
+    row.try_get_unchecked("expire_date").unwrap_or_default()
+}
+
+/// How many rows the statement found.
+async fn write(
+    connections: &Connections<MySql>,
+    statement: impl Fn() -> Statement<MySql> + Send + Sync,
+) -> Result<u64, Failure> {
+    let deadline = Instant::now() + connections.timeout();
+    let mut attempts = 1;
+    loop {
+        let written = connections.write(statement()).await;
+        match written {
+            Err(failure)
+                if gave_way(&failure.error) && attempts < ATTEMPTS && Instant::now() < deadline =>
+            {
+                attempts += 1;
+            }
+            answered => return answered,
+        }
+    }
 }
 
 /// Whether the column takes this key, whatever the table's character set. Where it does not, the server refuses to compare
 /// the key, and with it all that are looked up together; and in a lax `sql_mode` it cuts it to another one.
 fn is_storable(key: &SessionKey) -> bool {
     key.as_str().is_ascii() && key.as_str().len() <= LONGEST_KEY
-}
-
-impl fmt::Debug for MysqlSessionTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MysqlSessionTable")
-            .field("database", &self.database)
-            .finish_non_exhaustive()
-    }
 }

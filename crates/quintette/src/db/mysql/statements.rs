@@ -20,8 +20,11 @@ pub(super) const DELETE: &str =
     "DELETE FROM django_session WHERE session_key = ? AND CAST(session_key AS BINARY) = ?";
 pub(super) const DELETE_SEEN: &str = "DELETE FROM django_session \
     WHERE session_key = ? AND CAST(session_key AS BINARY) = ? AND CAST(session_data AS BINARY) = ?";
-pub(super) const SELECT_EXPIRED: &str =
-    "SELECT session_key FROM django_session WHERE expire_date < ? ORDER BY expire_date LIMIT ?";
+pub(super) const SELECT_EXPIRED: &str = "SELECT session_key, expire_date FROM django_session \
+    WHERE expire_date < ? ORDER BY expire_date LIMIT ?";
+/// Steps over what the batches before have deleted and the server has not yet put away.
+pub(super) const SELECT_EXPIRED_FROM: &str = "SELECT session_key, expire_date FROM django_session \
+    WHERE expire_date >= ? AND expire_date < ? ORDER BY expire_date LIMIT ?";
 pub(super) const COUNT_EXPIRED: &str = "SELECT COUNT(*) FROM django_session WHERE expire_date < ?";
 pub(super) const PAGE: &str = "SELECT session_key, CAST(session_data AS BINARY) AS session_data, expire_date \
     FROM django_session WHERE session_key > ? AND expire_date > ? ORDER BY session_key LIMIT ?";
