@@ -83,6 +83,8 @@ def test_mutated_cookies_are_empty_sessions(server, store):
     assert stored(store) == before
 
 
+# Django's Memcached refuses a key with a space by an exception, which nothing catches outside of loading.
+@pytest.mark.beyond_django(sometimes=True)
 @pytest.mark.parametrize("operation", ["flush", "clear", "cycle_key", "save"])
 def test_ending_or_saving_under_a_forged_cookie_is_no_failure(server, operation):
     for cookie in random_cookies(seed=3):
