@@ -102,7 +102,7 @@ class Postgres(Server):
 class MariaDB(Server):
     def prepare(self):
         command = ["mariadb-install-db", "--no-defaults", f"--datadir={self.directory}/data", "--auth-root-authentication-method=normal"]
-        command += ["--skip-test-db", *self.root()]
+        command += ["--skip-test-db", f"--tmpdir={self.directory}", *self.root()]
         subprocess.run(command, cwd=self.directory, check=True, stdout=subprocess.DEVNULL)
 
     def root(self):
@@ -110,7 +110,8 @@ class MariaDB(Server):
 
     def command(self):
         options = ["--bind-address=127.0.0.1", "--skip-name-resolve", "--max-connections=200", "--socket=socket"]
-        options += ["--character-set-server=utf8mb4", "--pid-file=pid"]
+        # A server that starts removes the temporary tables that it finds, even another's.
+        options += ["--character-set-server=utf8mb4", "--pid-file=pid", f"--tmpdir={self.directory}"]
         if not self.durable:
             options.append("--innodb-flush-log-at-trx-commit=2")
         program = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
