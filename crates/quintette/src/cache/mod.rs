@@ -6,6 +6,7 @@ mod redis;
 mod values;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(feature = "redis")]
 use chrono::TimeDelta;
@@ -45,6 +46,15 @@ impl NamedCache {
     ///
     /// Where there is no such alias, or its backend is not to be had.
     pub async fn connect(settings: &Settings, alias: &str) -> Result<Self, SessionError> {
+        Self::connect_within(settings, alias, settings.session_store_timeout).await
+    }
+
+    /// The same, with a bound of its own on what waits for the cache.
+    pub(crate) async fn connect_within(
+        settings: &Settings,
+        alias: &str,
+        timeout: Duration,
+    ) -> Result<Self, SessionError> {
         let misconfigured =
             |message: String| SessionError::new(SessionErrorKind::Misconfigured, message);
         let cache = settings.caches.get(alias).ok_or_else(|| {
@@ -57,7 +67,7 @@ impl NamedCache {
             CacheBackend::LocMem => Arc::new(LocalCache::new(max_entries(alias, cache)?)),
             #[cfg(feature = "redis")]
             CacheBackend::Redis | CacheBackend::DjangoRedis => {
-                let redis = RedisCache::from_settings(cache, settings.session_store_timeout);
+                let redis = RedisCache::from_settings(cache, timeout);
                 let (redis, written) = redis
                     .map_err(|advice| misconfigured(format!("CACHES[{alias:?}]: {advice}")))?;
                 values = written;
