@@ -7,12 +7,14 @@ import signal
 import socket
 import subprocess
 import time
-from pathlib import Path
+import tomllib
 from urllib.parse import urlsplit
 
 import pytest
 
+import databases
 import servers
+import services
 from servers import REFERENCE, TOP, django_python, free_port, newest_django
 
 GUIDE = TOP / "docs" / "beside-django.md"
@@ -124,6 +126,12 @@ def wait_until(happened, otherwise):
         time.sleep(0.05)
 
 
+def make_program(path, command):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{command}\n")
+    path.chmod(0o755)
+
+
 @pytest.fixture(scope="module")
 def guide():
     return Guide(GUIDE.read_text())
@@ -132,6 +140,39 @@ def guide():
 def test_the_service_of_the_guide_is_the_one_that_is_built_here(guide):
     here = TOP / "examples" / "beside-django" / "src" / "main.rs"
     assert guide.file("greeter/src/main.rs") == here.read_text()
+
+
+@pytest.fixture
+def postgres_url(tmp_path):
+    """A server that has no database of the guide's name."""
+    mysite = databases.Postgres(tmp_path, name="mysite")
+    mysite.drop()
+    yield services.url("postgres")
+    mysite.drop()
+
+
+@pytest.fixture
+def redis_url():
+    return services.url("redis")
+
+
+def test_the_manifest_of_the_guide_is_the_one_that_is_built_here(guide):
+    manifest = tomllib.loads(guide.file("greeter/Cargo.toml"))
+    here = tomllib.loads((TOP / "examples" / "beside-django" / "Cargo.toml").read_text())
+    workspace = tomllib.loads((TOP / "Cargo.toml").read_text())["workspace"]
+    assert manifest["package"]["edition"] == workspace["package"]["edition"]
+    assert f"Rust {workspace['package']['rust-version']} or later" in GUIDE.read_text()
+    wanted = manifest["dependencies"]
+    assert wanted.keys() == here["dependencies"].keys()
+    for name, dependency in wanted.items():
+        if isinstance(dependency, str):
+            dependency = {"version": dependency}
+        assert dependency.get("features") == here["dependencies"][name].get("features"), name
+        built = workspace["dependencies"][name]
+        if "path" in dependency:
+            assert dependency["path"] == "../quintette/" + built["path"]
+        else:
+            assert f"{built}.".startswith(dependency["version"] + "."), name
 
 
 @pytest.mark.skipif(REFERENCE, reason="the guide is about the Rust service")
@@ -146,14 +187,12 @@ def test_the_guide_works_step_by_step(guide, tmp_path, postgres_url, redis_url):
         return text
 
     # Made by the test command, so that the test itself contacts nobody: no environment is made, nothing is installed.
-    (tmp_path / "venv").symlink_to(Path(django_python(newest_django())).parents[1])
-    greeter = servers.binary("GREETER", "greeter")
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    (programs / "cargo").write_text(f'#!/bin/sh\nexec "{greeter}"\n')
-    (programs / "cargo").chmod(0o755)
+    python = django_python(newest_django())
+    make_program(tmp_path / "venv/bin/python", f'exec "{python}" "$@"')
+    make_program(tmp_path / "venv/bin/django-admin", f'exec "{python}" -m django "$@"')
+    make_program(tmp_path / "programs/cargo", f'case $1 in run) exec "{servers.binary("GREETER", "greeter")}";; esac')
     environment = {
-        "PATH": f"{programs}:/usr/lib/postgresql/15/bin:{os.environ['PATH']}:/usr/sbin",
+        "PATH": f"{tmp_path}/programs:/usr/lib/postgresql/15/bin:{os.environ['PATH']}:/usr/sbin",
         "HOME": str(tmp_path),
         "ADDRESS": f"127.0.0.1:{ports[3000]}",
         "PYTHONUNBUFFERED": "1",
