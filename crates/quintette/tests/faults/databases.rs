@@ -32,12 +32,12 @@ async fn mariadb_is_killed_and_restarted() {
     killed_and_restarted(&url, || server.kill(), || server.restart().unwrap()).await;
 }
 
-async fn its_answers_are_lost(url: &str, proxy: &Proxy, update: &str) {
+async fn its_answers_are_lost(url: &str, proxy: &Proxy) {
     let sessions = in_database(&through(url, proxy.port())).await;
     let load = Load::on(&sessions, Keeps::Everything).await;
-    for round in 1..=20 {
+    for round in 1..=40 {
         load.goes_on(20).await;
-        proxy.cut_before_answer_to(update);
+        proxy.cut_before_answer();
         while proxy.answers_cut() < round {
             load.goes_on(1).await;
         }
@@ -53,7 +53,7 @@ async fn postgres_is_cut_off_before_it_answers() {
     let server = blocking(Postgres::start).unwrap();
     let url = blocking(|| server.new_database()).unwrap();
     let proxy = Proxy::before(server.address()).unwrap();
-    its_answers_are_lost(&url, &proxy, "").await;
+    its_answers_are_lost(&url, &proxy).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +61,7 @@ async fn mariadb_is_cut_off_before_it_answers() {
     let server = blocking(MariaDb::start).unwrap();
     let url = blocking(|| server.new_database()).unwrap();
     let proxy = Proxy::before(server.address()).unwrap();
-    its_answers_are_lost(&url, &proxy, "").await;
+    its_answers_are_lost(&url, &proxy).await;
 }
 
 async fn hangs_and_is_cut(url: &str, proxy: &Proxy) {
