@@ -14,7 +14,6 @@ mod session_table;
 mod url;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
@@ -29,9 +28,6 @@ use super::failure::{Failure, not_read, not_written};
 use super::{Driver, Migrated, SessionTable};
 use session_table::PostgresSessionTable;
 use url::Location;
-
-/// How long the first connection may take.
-const START_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A `PostgreSQL` database: by its URL, or the pool of an application that has one.
 #[derive(Clone, Debug)]
@@ -74,15 +70,11 @@ impl PostgresDatabase {
                 settings.session_store_timeout,
             ),
         };
-        let deadline = Instant::now() + database.start_up_timeout();
+        let deadline = Instant::now() + settings.session_store_timeout;
         match database.connections.acquire(deadline).await {
             Ok(_) => Ok(database),
             Err(failure) => Err(cannot_open(&database.place, failure)),
         }
-    }
-
-    fn start_up_timeout(&self) -> Duration {
-        self.connections.timeout().max(START_UP_TIMEOUT)
     }
 }
 

@@ -70,10 +70,12 @@ impl Location {
         let options =
             format!("{server}?{}", heeded.join("&"))
                 .parse()
-                .map_err(|error| match error {
-                    sqlx::Error::Configuration(error) => wrong(&error.to_string()),
-                    other => wrong(&other.to_string()),
-                })?;
+                .map_err(|_: sqlx::Error| {
+                wrong(
+                    "it cannot be understood: write postgres://user:password@host:5432/name, with %-escapes in user and \
+                     password, and as sslmode disable, prefer, require, verify-ca or verify-full",
+                )
+            })?;
         Ok(Self {
             options,
             max_connections,
