@@ -70,12 +70,17 @@ impl Location {
                 )));
             }
         }
-        let options: MySqlConnectOptions = format!("{server}?{}", heeded.join("&"))
-            .parse()
-            .map_err(|error| match error {
-                sqlx::Error::Configuration(error) => wrong(&error.to_string()),
-                other => wrong(&other.to_string()),
+        let mut options: MySqlConnectOptions = server.parse().map_err(|error| match error {
+            sqlx::Error::Configuration(error) => wrong(&error.to_string()),
+            other => wrong(&other.to_string()),
+        })?;
+        if !heeded.is_empty() {
+            let with_options = format!("{server}?{}", heeded.join("&")).parse();
+            options = with_options.map_err(|_| {
+                wrong("one of its options has a value that means nothing; ssl-mode is disabled, preferred, required, \
+                       verify_ca or verify_identity")
             })?;
+        }
         if options.get_database().is_none_or(str::is_empty) {
             return Err(wrong(&format!(
                 "{url} names a server, and no database there: write mysql://user:password@host/database"
