@@ -96,8 +96,9 @@ async fn migrate_locked(
             continue;
         }
         // No transaction holds several CREATEs together here. What an earlier run made, and did not come to record, is
-        // left as it is, and what it did not come to is made.
-        for statement in migration.statements {
+        // left as it is, and what it did not come to is made. The first statement makes the table.
+        let made = has_table(connection, migration.table).await?;
+        for statement in migration.statements.iter().skip(made.into()) {
             make(connection, statement).await?;
         }
         sqlx::query("INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, ?)")

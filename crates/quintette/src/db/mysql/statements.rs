@@ -67,12 +67,12 @@ impl Lookups {
 
 /// A statement that deletes the rows with these keys, those that have expired.
 ///
-/// The rows are found by their keys and not by their dates: so the locks are on them and on nothing between or behind
-/// them, and are taken in the order in which a logout takes them.
+/// The rows are found by their keys and not by their dates, whose index `COALESCE` hides: so the locks are on them and on
+/// nothing between or behind them, and are taken in the order in which a logout takes them.
 pub(super) fn delete_expired(keys: &[String], now: NaiveDateTime) -> Statement<MySql> {
     let marks = vec!["?"; keys.len()].join(", ");
     let text =
-        format!("DELETE FROM django_session WHERE session_key IN ({marks}) AND expire_date < ?");
+        format!("DELETE FROM django_session WHERE session_key IN ({marks}) AND COALESCE(expire_date) < ?");
     let query = sqlx::query(AssertSqlSafe(text));
     keys.iter()
         .fold(query, |query, key| query.bind(key.as_str()))
