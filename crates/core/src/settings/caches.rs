@@ -10,7 +10,8 @@ use super::database_url::{SecretUrl, file_path, unknown_scheme};
 use super::error::{Problem, SettingsError};
 use super::{names, value};
 
-const URL_ADVICE: &str = "write a URL such as locmem://, redis://host:6379/0, rediss://…, memcached://host:11211,host:11211, \
+const URL_ADVICE: &str = "write a URL such as locmem://, redis://host:6379/0, rediss://…, \
+                          redis+cluster://host:6379,host:6379, redis+sentinel://host:26379,host:26379/mymaster/0, memcached://host:11211,host:11211, \
                           file:///var/cache/shop, database://table or dummy://";
 
 const KEYS: [&str; 7] = [
@@ -136,7 +137,10 @@ impl CacheSettings {
         let (backend, location) = match scheme.to_ascii_lowercase().as_str() {
             "locmem" => (CacheBackend::LocMem, rest.to_owned()),
             "dummy" => (CacheBackend::Dummy, String::new()),
-            "redis" | "rediss" | "unix" | "redis+unix" if !rest.is_empty() => {
+            "redis" | "rediss" | "unix" | "redis+unix" | "redis+cluster" | "rediss+cluster"
+            | "redis+sentinel" | "rediss+sentinel"
+                if !rest.is_empty() =>
+            {
                 (CacheBackend::Redis, url.to_owned())
             }
             "memcached" | "memcache" => (
@@ -262,7 +266,9 @@ fn location(backend: CacheBackend, value: &Value) -> Result<Vec<SecretUrl>, Stri
 }
 
 fn split_location(backend: CacheBackend, text: &str) -> Vec<SecretUrl> {
-    let parts: Vec<&str> = if backend.splits_location() {
+    // One URL names all nodes of a Redis Cluster, or all Sentinels.
+    let is_one = text.contains("+cluster://") || text.contains("+sentinel://");
+    let parts: Vec<&str> = if backend.splits_location() && !is_one {
         text.split([',', ';']).map(str::trim).collect()
     } else {
         vec![text]
