@@ -12,6 +12,7 @@ use super::{names, value};
 
 const URL_ADVICE: &str = "write a URL such as locmem://, redis://host:6379/0, rediss://…, \
                           redis+cluster://host:6379,host:6379, redis+sentinel://host:26379,host:26379/mymaster/0, memcached://host:11211,host:11211, \
+const URL_ADVICE: &str = "write a URL such as locmem://, redis://host:6379/0, rediss://…, memcached://host:11211,host:11211, pylibmc://…, \
                           file:///var/cache/shop, database://table or dummy://";
 
 const KEYS: [&str; 7] = [
@@ -44,7 +45,7 @@ pub enum CacheBackend {
     Dummy,
 }
 
-/// The Python client whose flags the values in Memcached carry.
+/// The Python client on the other side. Both mark values alike; with several servers, each spreads the keys in its own way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MemcachedClient {
     /// pymemcache.
@@ -143,8 +144,12 @@ impl CacheSettings {
             {
                 (CacheBackend::Redis, url.to_owned())
             }
-            "memcached" | "memcache" => (
+            "memcached" | "memcache" | "pymemcache" => (
                 CacheBackend::Memcached(MemcachedClient::Pymemcache),
+                rest.trim_end_matches('/').to_owned(),
+            ),
+            "pylibmc" => (
+                CacheBackend::Memcached(MemcachedClient::Pylibmc),
                 rest.trim_end_matches('/').to_owned(),
             ),
             "database" => (CacheBackend::Database, rest.to_owned()),

@@ -3,6 +3,8 @@
 mod local;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "memcached")]
+mod memcached;
 mod values;
 
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::{CacheBackend, CacheSettings, Settings};
 
 pub use local::LocalCache;
+#[cfg(feature = "memcached")]
+pub use memcached::MemcachedCache;
 pub use quintette_core::cache::{Cache, CacheError, Cached, Swapped, make_key};
 pub use quintette_core::session::Revision;
 #[cfg(feature = "redis")]
@@ -84,6 +88,14 @@ impl NamedCache {
                      \"redis\" of quintette",
                     cache.backend
                 )));
+            #[cfg(feature = "memcached")]
+            CacheBackend::Memcached(_) => {
+                let timeout = settings.session_store_timeout;
+                let connected = MemcachedCache::new(cache, timeout);
+                Arc::new(
+                    connected
+                        .map_err(|error| misconfigured(format!("CACHES[{alias:?}]: {error}")))?,
+                )
             }
             other => {
                 return Err(misconfigured(format!(
