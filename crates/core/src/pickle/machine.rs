@@ -49,8 +49,8 @@ pub(super) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// Runs a pickle to its end, and returns all values and the one that it is.
-    pub(super) fn run(bytes: &'a [u8]) -> Result<(Vec<Node<'a>>, Id)> {
+    /// Runs a pickle to its end, and returns all values, the one that it is, and how many bytes it took.
+    pub(super) fn run(bytes: &'a [u8]) -> Result<(Vec<Node<'a>>, Id, usize)> {
         let mut machine = Self {
             input: Reader::new(bytes),
             nodes: Vec::new(),
@@ -63,7 +63,7 @@ impl<'a> Machine<'a> {
             let opcode = machine.input.byte()?;
             if opcode == opcode::STOP {
                 let root = machine.pop()?;
-                return Ok((machine.nodes, root));
+                return Ok((machine.nodes, root, machine.input.offset()));
             }
             machine.step(opcode)?;
         }

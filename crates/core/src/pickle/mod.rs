@@ -14,6 +14,7 @@ mod code;
 mod expand;
 mod integer;
 mod machine;
+mod number;
 mod opcode;
 mod reader;
 mod string;
@@ -26,6 +27,7 @@ use indexmap::IndexMap;
 use crate::json::RawJson;
 use expand::Expansion;
 use machine::{Machine, Node};
+pub use number::{decode_number, encode_number};
 pub use write::{encode_dict, encode_none};
 
 /// How much JSON a pickle may expand to, in bytes: 16 MiB.
@@ -68,6 +70,9 @@ pub enum PickleError {
     /// It holds something, but no dict.
     #[error("the pickle holds no dict, but: {0}")]
     NotADict(Box<str>),
+    /// It holds something, but no number.
+    #[error("the pickle holds no number, but: {0}")]
+    NotANumber(Box<str>),
     /// It would run code when Python loads it: an attack, and no session.
     #[error("the pickle would call {0}")]
     Code(Box<str>),
@@ -103,7 +108,7 @@ type Result<T = (), E = PickleError> = std::result::Result<T, E>;
 pub fn decode_dict(
     bytes: &[u8],
 ) -> std::result::Result<Option<IndexMap<Box<str>, Decoded>>, PickleError> {
-    let (nodes, root) = Machine::run(bytes)?;
+    let (nodes, root, _) = Machine::run(bytes)?;
     let mut expansion = Expansion::new(&nodes);
     let entries = match &nodes[root] {
         Node::None => return Ok(None),
