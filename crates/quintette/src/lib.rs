@@ -40,6 +40,7 @@
 pub mod cache;
 #[cfg(feature = "database")]
 pub mod db;
+mod files;
 pub mod sessions;
 
 pub use quintette_core::{json, settings, signing, time};

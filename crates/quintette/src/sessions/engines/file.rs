@@ -1,5 +1,4 @@
 mod directory;
-mod swap;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +18,9 @@ use quintette_core::time::TimeZone;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use directory::{Content, Directory};
-use swap::Swapped;
+use crate::files::Content;
+use crate::files::swap::Swapped;
+use directory::Directory;
 
 /// How many files a clean-up looks at between two reports.
 const BATCH: usize = 500;

@@ -7,18 +7,18 @@ use rustix::io::{Errno, Result};
 
 /// Which file it is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     device: u64,
     inode: u64,
 }
 
 impl Identity {
-    pub(super) fn of_file(file: &File) -> io::Result<Self> {
+    pub(crate) fn of_file(file: &File) -> io::Result<Self> {
         file.metadata().map(|metadata| Self::of(&metadata))
     }
 
     /// That of the file at `path`, of a link itself; `None` where there is nothing.
-    pub(super) fn at(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn at(path: &Path) -> io::Result<Option<Self>> {
         match fs::symlink_metadata(path) {
             Ok(metadata) => Ok(Some(Self::of(&metadata))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -36,7 +36,7 @@ impl Identity {
 
 /// What became of one file in the place of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Swapped {
+pub(crate) enum Swapped {
     /// It is done.
     Done,
     /// Another file has taken that place since; it is still there.
@@ -90,7 +90,7 @@ pub(super) fn rename_new(temporary: &Path, path: &Path) -> Result<()> {
 }
 
 /// Django's own way: an empty file, which is an empty session, keeps the place.
-pub(super) fn rename_to_placeholder(temporary: &Path, path: &Path) -> Result<()> {
+pub(crate) fn rename_to_placeholder(temporary: &Path, path: &Path) -> Result<()> {
     File::create_new(path).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     rustix::fs::rename(temporary, path).inspect_err(|_| {
         // Nobody knows the key yet. Where the file stays, it is an empty session that expires.
@@ -99,7 +99,7 @@ pub(super) fn rename_to_placeholder(temporary: &Path, path: &Path) -> Result<()>
 }
 
 /// Where files cannot change places (NFS, for one): whatever Django does between these two steps is overwritten.
-pub(super) fn rename_over(temporary: &Path, path: &Path, seen: Identity) -> io::Result<Swapped> {
+pub(crate) fn rename_over(temporary: &Path, path: &Path, seen: Identity) -> io::Result<Swapped> {
     match Identity::at(path)? {
         None => Ok(Swapped::Gone),
         Some(identity) if identity != seen => Ok(Swapped::Changed),
