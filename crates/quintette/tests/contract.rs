@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quintette::cache::{Cache, CacheError, Cached, LocalCache, NamedCache, Revision, Swapped};
+use quintette::cache::{
+    Cache, CacheError, Cached, DatabaseCache, FileBasedCache, LocalCache, NamedCache, Revision,
+    Swapped,
+};
 use quintette::db::Database;
 use quintette::sessions::SessionEngine;
 use quintette::sessions::engines::{
     CacheEngine, CachedDbEngine, DbEngine, FileEngine, SignedCookiesEngine,
 };
-use quintette::settings::{DatabaseUrl, Settings, SqliteLocation};
+use quintette::settings::{CacheSettings, DatabaseUrl, Settings, SqliteLocation};
 use quintette_testkit::{CacheSuite, Contracts, EngineSuite, FreshCache, FreshEngine, MemoryCache};
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -26,6 +29,26 @@ fn main() -> ExitCode {
             &EngineSuite::new("cache/locmem", || async { Ok(cache(local_cache())) })
                 .cannot_list()
                 .expires_by_itself()
+                .respells_numbers(),
+        )
+        .engine(
+            &EngineSuite::new("cache/filebased", cache_in_files)
+                .cannot_list()
+                .expires_by_itself()
+                .respells_numbers(),
+        )
+        .engine(
+            &EngineSuite::new("cache/database/sqlite", cache_in_a_table)
+                .cannot_list()
+                .expires_by_itself()
+                .respells_numbers(),
+        )
+        .engine(
+            &EngineSuite::new("cached_db/sqlite+filebased", cached_db_over_files)
+                .respells_numbers(),
+        )
+        .engine(
+            &EngineSuite::new("cached_db/sqlite+database", cached_db_over_a_table)
                 .respells_numbers(),
         )
         .engine(
@@ -51,6 +74,17 @@ fn main() -> ExitCode {
         )
         .cache(&CacheSuite::new("locmem", || async {
             Ok(FreshCache::new(Arc::new(LocalCache::new(None))))
+        }))
+        .cache(&CacheSuite::new("filebased", || async {
+            let directory = tempfile::tempdir()?;
+            let cache = FileBasedCache::new(directory.path())?;
+            Ok(FreshCache::new(Arc::new(cache)).keeping(directory))
+        }))
+        .cache(&CacheSuite::new("database/sqlite", || async {
+            let directory = tempfile::tempdir()?;
+            let (database, _) = database_with_cache(directory.path()).await?;
+            let cache = DatabaseCache::new(&database, CACHE_TABLE).await?;
+            Ok(FreshCache::new(Arc::new(cache)).keeping(directory))
         }))
         .main()
 }
@@ -122,6 +156,51 @@ async fn db() -> Fallible<FreshEngine> {
     let directory = tempfile::tempdir()?;
     let (database, settings) = database(directory.path()).await?;
     let engine = DbEngine::new(&database, &settings).await?;
+    Ok(fresh(engine, settings).keeping(directory))
+}
+
+/// What nobody should call a table, so that it is quoted wherever it stands.
+const CACHE_TABLE: &str = "my cache-table";
+
+/// The same, with a table for the cache `default`.
+async fn database_with_cache(directory: &Path) -> Fallible<(Database, Settings)> {
+    let (database, mut settings) = database(directory).await?;
+    let cache = CacheSettings::from_url(&format!("database://{CACHE_TABLE}"))?;
+    settings.caches.insert("default".into(), cache);
+    database.create_cache_tables(&settings).await?;
+    Ok((database, settings))
+}
+
+fn file_based_cache(directory: &Path) -> Fallible<NamedCache> {
+    let cache = FileBasedCache::new(directory.join("cache"))?;
+    Ok(NamedCache::new(Arc::new(cache)))
+}
+
+async fn cache_in_files() -> Fallible<FreshEngine> {
+    let directory = tempfile::tempdir()?;
+    Ok(cache(file_based_cache(directory.path())?).keeping(directory))
+}
+
+async fn cache_in_a_table() -> Fallible<FreshEngine> {
+    let directory = tempfile::tempdir()?;
+    let (_, settings) = database_with_cache(directory.path()).await?;
+    let cache = NamedCache::connect(&settings, "default").await?;
+    Ok(fresh(CacheEngine::new(cache), settings).keeping(directory))
+}
+
+async fn cached_db_over_files() -> Fallible<FreshEngine> {
+    let directory = tempfile::tempdir()?;
+    let (database, settings) = database(directory.path()).await?;
+    let cache = file_based_cache(directory.path())?;
+    let engine = CachedDbEngine::new(&database, cache, &settings).await?;
+    Ok(fresh(engine, settings).keeping(directory))
+}
+
+async fn cached_db_over_a_table() -> Fallible<FreshEngine> {
+    let directory = tempfile::tempdir()?;
+    let (database, settings) = database_with_cache(directory.path()).await?;
+    let cache = NamedCache::connect_in(&database, &settings, "default").await?;
+    let engine = CachedDbEngine::new(&database, cache, &settings).await?;
     Ok(fresh(engine, settings).keeping(directory))
 }
 

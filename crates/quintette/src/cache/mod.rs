@@ -1,5 +1,10 @@
 //! Caches, by Django's names: where the `cache` and `cached_db` engines keep sessions.
 
+mod culling;
+#[cfg(feature = "database")]
+mod database;
+mod dummy;
+mod file_based;
 mod local;
 #[cfg(feature = "redis")]
 mod redis;
@@ -14,7 +19,15 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::{CacheBackend, CacheSettings, Settings};
+use tracing::warn;
 
+#[cfg(feature = "database")]
+use crate::db::Database;
+
+#[cfg(feature = "database")]
+pub use database::DatabaseCache;
+pub use dummy::DummyCache;
+pub use file_based::FileBasedCache;
 pub use local::LocalCache;
 #[cfg(feature = "memcached")]
 pub use memcached::MemcachedCache;
@@ -66,9 +79,29 @@ impl NamedCache {
                 "SESSION_CACHE_ALIAS is {alias:?}, but CACHES has no such cache"
             ))
         })?;
+        let cache = entry(settings, alias)?;
         let mut values = Values::Pickle;
         let backend: Arc<dyn Cache> = match cache.backend {
             CacheBackend::LocMem => Arc::new(LocalCache::new(max_entries(alias, cache)?)),
+            CacheBackend::FileBased => {
+                let (entries, frequency) = culling(alias, cache)?;
+                let files = FileBasedCache::new(location(cache))?
+                    .with_culling(entries, frequency)
+                    .with_timeout(settings.session_store_timeout);
+                Arc::new(files)
+            }
+            #[cfg(feature = "database")]
+            CacheBackend::Database => {
+                let database = Database::connect(settings).await?;
+                return Self::connect_in(&database, settings, alias).await;
+            }
+            CacheBackend::Dummy => {
+                warn!(
+                    target: "quintette::settings",
+                    "CACHES[{alias:?}] is DummyCache: what is stored there is forgotten at once"
+                );
+                Arc::new(DummyCache)
+            }
             #[cfg(feature = "redis")]
             CacheBackend::Redis | CacheBackend::DjangoRedis => {
                 let redis = RedisCache::from_settings(cache, timeout);
@@ -104,12 +137,37 @@ impl NamedCache {
                 )));
             }
         };
-        Ok(Self {
+        Ok(Self::with_names(backend, cache, values))
+    }
+
+    /// The same, where a `DatabaseCache` is to be had from a database that is open.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    #[cfg(feature = "database")]
+    pub async fn connect_in(
+        database: &Database,
+        settings: &Settings,
+        alias: &str,
+    ) -> Result<Self, SessionError> {
+        let cache = entry(settings, alias)?;
+        if cache.backend != CacheBackend::Database {
+            return Box::pin(Self::connect(settings, alias)).await;
+        }
+        let (entries, frequency) = culling(alias, cache)?;
+        let table = DatabaseCache::new(database, location(cache)).await?;
+        let table = table.with_culling(entries, frequency);
+        Ok(Self::with_names(Arc::new(table), cache, Values::Pickle))
+    }
+
+    fn with_names(backend: Arc<dyn Cache>, cache: &CacheSettings, values: Values) -> Self {
+        Self {
             cache: backend,
             key_prefix: cache.key_prefix.clone(),
             version: cache.version,
             values,
-        })
+        }
     }
 
     /// The cache itself.
@@ -128,19 +186,52 @@ impl NamedCache {
     }
 }
 
-/// `OPTIONS["MAX_ENTRIES"]`, of which Django takes `int()`.
+fn misconfigured(message: String) -> SessionError {
+    SessionError::new(SessionErrorKind::Misconfigured, message)
+}
+
+fn entry<'a>(settings: &'a Settings, alias: &str) -> Result<&'a CacheSettings, SessionError> {
+    settings.caches.get(alias).ok_or_else(|| {
+        misconfigured(format!(
+            "SESSION_CACHE_ALIAS is {alias:?}, but CACHES has no such cache"
+        ))
+    })
+}
+
+/// The directory or table: settings without it are not read.
+fn location(cache: &CacheSettings) -> &str {
+    cache
+        .location
+        .first()
+        .map_or("", |location| location.reveal())
+}
+
+/// `MAX_ENTRIES` and `CULL_FREQUENCY`, by default Django's.
+fn culling(alias: &str, cache: &CacheSettings) -> Result<(u64, u64), SessionError> {
+    let entries = max_entries(alias, cache)?.unwrap_or(300);
+    let frequency = number(alias, cache, "CULL_FREQUENCY", 0)?.unwrap_or(3);
+    Ok((entries, frequency))
+}
+
 fn max_entries(alias: &str, cache: &CacheSettings) -> Result<Option<u64>, SessionError> {
-    let Some(entries) = cache.options.get("MAX_ENTRIES") else {
+    number(alias, cache, "MAX_ENTRIES", 1)
+}
+
+/// A number among the `OPTIONS`, of which Django takes `int()`.
+fn number(
+    alias: &str,
+    cache: &CacheSettings,
+    option: &str,
+    least: u64,
+) -> Result<Option<u64>, SessionError> {
+    let Some(value) = cache.options.get(option) else {
         return Ok(None);
     };
-    let number = entries.as_u64().or_else(|| entries.as_str()?.parse().ok());
-    match number.filter(|number| *number > 0) {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    match number.filter(|number| *number >= least) {
         Some(number) => Ok(Some(number)),
-        None => Err(SessionError::new(
-            SessionErrorKind::Misconfigured,
-            format!(
-                "CACHES[{alias:?}][\"OPTIONS\"][\"MAX_ENTRIES\"] is {entries}: write a whole number above 0"
-            ),
-        )),
+        None => Err(misconfigured(format!(
+            "CACHES[{alias:?}][\"OPTIONS\"][{option:?}] is {value}: write a whole number from {least}"
+        ))),
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Each kind of database is a folder with the same files. What the servers among them share stands here.
 
+mod cache_table;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod connections;
 mod error;
@@ -27,8 +28,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
-use quintette_core::settings::{DatabaseUrl, Settings};
+use quintette_core::settings::{CacheBackend, DatabaseUrl, Settings};
 
+pub(crate) use cache_table::{CacheRow, CacheTable, TableName};
 pub use migrations::Migrated;
 #[cfg(feature = "mysql")]
 pub use mysql::MysqlDatabase;
@@ -51,6 +53,23 @@ trait Driver: std::fmt::Debug + Send + Sync {
 
     /// The table `django_session`. Fails where it is not there.
     async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError>;
+
+    /// Makes a table for a cache; `false` where there is one.
+    async fn create_cache_table(&self, _name: TableName) -> Result<bool, SessionError> {
+        Err(no_cache_tables())
+    }
+
+    /// A cache's table. Fails where it is not there.
+    async fn cache_table(&self, _name: TableName) -> Result<Arc<dyn CacheTable>, SessionError> {
+        Err(no_cache_tables())
+    }
+}
+
+fn no_cache_tables() -> SessionError {
+    misconfigured(
+        "DatabaseCache is not to be had on this kind of database yet: take another cache"
+            .to_owned(),
+    )
 }
 
 impl Database {
@@ -113,6 +132,39 @@ impl Database {
     /// A migration is made whole or not at all.
     pub async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
         self.driver.migrate().await
+    }
+
+    /// Makes what is missing of the tables that `CACHES` names for `DatabaseCache`, and returns the names of those it
+    /// made: Django's `manage.py createcachetable`.
+    ///
+    /// # Errors
+    ///
+    /// Where a `LOCATION` can be no table's name, or the database cannot answer or be written.
+    pub async fn create_cache_tables(
+        &self,
+        settings: &Settings,
+    ) -> Result<Vec<String>, SessionError> {
+        let mut made = Vec::new();
+        for cache in settings.caches.values() {
+            if cache.backend != CacheBackend::Database {
+                continue;
+            }
+            for location in &cache.location {
+                let name = TableName::parse(location.reveal())?;
+                if self.driver.create_cache_table(name).await? {
+                    made.push(location.reveal().to_owned());
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    /// A cache's table. Fails where it is not there.
+    pub(crate) async fn cache_table(
+        &self,
+        name: &str,
+    ) -> Result<Arc<dyn CacheTable>, SessionError> {
+        self.driver.cache_table(TableName::parse(name)?).await
     }
 
     /// The table `django_session`. Fails where it is not there.

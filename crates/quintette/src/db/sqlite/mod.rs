@@ -1,5 +1,6 @@
 //! Django's tables on SQLite, as Django keeps them there: dates are naive text, in UTC with `USE_TZ`.
 
+mod cache_table;
 mod connections;
 mod migrations;
 mod session_table;
@@ -16,7 +17,8 @@ use quintette_core::time::TimeZone;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool};
 
 use super::error::{missing_table, translate};
-use super::{Driver, Migrated, SessionTable};
+use super::{CacheTable, Driver, Migrated, SessionTable, TableName};
+use cache_table::SqliteCacheTable;
 use connections::Connections;
 use session_table::SqliteSessionTable;
 use writer::Writer;
@@ -158,6 +160,15 @@ impl Driver for SqliteDatabase {
             return Err(missing_table(&self.place));
         }
         Ok(Arc::new(SqliteSessionTable::new(self.clone())))
+    }
+
+    async fn create_cache_table(&self, name: TableName) -> Result<bool, SessionError> {
+        SqliteCacheTable::create(self.clone(), name).await
+    }
+
+    async fn cache_table(&self, name: TableName) -> Result<Arc<dyn CacheTable>, SessionError> {
+        let table = SqliteCacheTable::open(self.clone(), name).await?;
+        Ok(Arc::new(table))
     }
 }
 
