@@ -45,8 +45,8 @@ pub struct Arguments {
 pub enum Command {
     /// Make the session table in the database that DATABASE_URL names.
     ///
-    /// An SQLite file that is missing is made. What Django has migrated is left alone, and what is made here Django finds
-    /// migrated.
+    /// An SQLite file that is missing is made, and the tables of CACHES with it. What Django has migrated is left alone,
+    /// and what is made here Django finds migrated.
     #[command(after_help = "Examples:
   quintette migrate
   DATABASE_URL=sqlite:///srv/shop/db.sqlite3 quintette migrate")]

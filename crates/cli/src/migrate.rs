@@ -8,7 +8,8 @@ use quintette::settings::{DatabaseUrl, Settings, SqliteLocation};
 use crate::error::Error;
 use crate::output::{self, GOOD, styled};
 
-/// Makes the missing tables, whatever the engine: a site may move to the database later.
+/// Makes the missing tables, whatever the engine: a site may move to the database later. Those of caches as well, which
+/// are `manage.py createcachetable` in Django.
 pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     let Some(url) = &settings.database_url else {
         return Err(Error::Other(
@@ -19,14 +20,19 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     if *url == DatabaseUrl::Sqlite(SqliteLocation::Memory) {
         output::print_warning("this database is in memory, and gone when this command ends");
     }
-    let migrated = Database::create(settings).await?.migrate().await?;
+    let database = Database::create(settings).await?;
+    let migrated = database.migrate().await?;
+    let tables = database.create_cache_tables(settings).await?;
     let mut out = anstream::stdout();
     writeln!(out, "Database  {url}")?;
     for migration in &migrated {
         let name = format!("{}.{}", migration.app, migration.name);
         writeln!(out, "  {name:<28}  {}", styled(GOOD, "made"))?;
     }
-    if migrated.is_empty() {
+    for table in &tables {
+        writeln!(out, "  {table:<28}  {}", styled(GOOD, "made"))?;
+    }
+    if migrated.is_empty() && tables.is_empty() {
         writeln!(
             out,
             "Every migration was made before; there is nothing to do."

@@ -77,7 +77,7 @@ fn main() -> ExitCode {
         }))
         .cache(&CacheSuite::new("filebased", || async {
             let directory = tempfile::tempdir()?;
-            let cache = FileBasedCache::new(directory.path())?;
+            let cache = FileBasedCache::new(directory.path())?.with_timeout(PATIENCE);
             Ok(FreshCache::new(Arc::new(cache)).keeping(directory))
         }))
         .cache(&CacheSuite::new("database/sqlite", || async {
@@ -159,6 +159,9 @@ async fn db() -> Fallible<FreshEngine> {
     Ok(fresh(engine, settings).keeping(directory))
 }
 
+/// For as long as the slowest machine may need.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// What nobody should call a table, so that it is quoted wherever it stands.
 const CACHE_TABLE: &str = "my cache-table";
 
@@ -172,7 +175,7 @@ async fn database_with_cache(directory: &Path) -> Fallible<(Database, Settings)>
 }
 
 fn file_based_cache(directory: &Path) -> Fallible<NamedCache> {
-    let cache = FileBasedCache::new(directory.join("cache"))?;
+    let cache = FileBasedCache::new(directory.join("cache"))?.with_timeout(PATIENCE);
     Ok(NamedCache::new(Arc::new(cache)))
 }
 

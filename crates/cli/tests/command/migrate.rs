@@ -15,6 +15,21 @@ fn the_table_is_made_once() {
 }
 
 #[test]
+fn the_tables_of_caches_are_made_as_well() {
+    let site = Site::new()
+        .with("DATABASE_URL", "sqlite://shop.sqlite3")
+        .with("CACHE_URL", "database://shop_cache");
+    let ran = site.run(&["migrate"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("shop_cache"), "{ran:?}");
+    let ran = site.run(&["migrate"]);
+    assert!(ran.stdout.contains("there is nothing to do"), "{ran:?}");
+    let site = site.with("SESSION_ENGINE", "cache");
+    let ran = site.run(&["check"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
 fn the_engine_does_not_matter() {
     let site = Site::new()
         .with("DATABASE_URL", "sqlite://shop.sqlite3")

@@ -37,7 +37,7 @@ impl Culling {
     pub(super) fn is_due(&self) -> bool {
         let before = self
             .uncounted
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                 Some(left.checked_sub(1).unwrap_or(MEANWHILE))
             });
         before == Ok(0)

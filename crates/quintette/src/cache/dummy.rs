@@ -7,7 +7,7 @@ use super::{Cache, CacheError, Cached, Revision, Swapped};
 /// A cache that keeps nothing. Django's `DummyCache`.
 ///
 /// Every write succeeds and is forgotten, so the promises of [`Cache`] about what is stored do not hold. In front of a
-/// database it costs nothing but speed. Where sessions live in it alone, each request begins a new one.
+/// database it costs nothing but speed. Where sessions live in it alone, each request begins a new one, as in Django.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct DummyCache;
@@ -35,17 +35,17 @@ impl Cache for DummyCache {
         &self,
         _: &str,
         _: &Revision,
-        _: Vec<u8>,
+        value: Vec<u8>,
         _: Duration,
     ) -> Result<Swapped<Revision>, CacheError> {
-        Ok(Swapped::Missing)
+        Ok(Swapped::Done(value.into()))
     }
 
     async fn touch(&self, _: &str, _: &Revision, _: Duration) -> Result<Swapped, CacheError> {
-        Ok(Swapped::Missing)
+        Ok(Swapped::Done(()))
     }
 
     async fn delete(&self, _: &str, _: Option<&Revision>) -> Result<Swapped, CacheError> {
-        Ok(Swapped::Missing)
+        Ok(Swapped::Done(()))
     }
 }
