@@ -12,8 +12,7 @@ use super::{names, value};
 
 const URL_ADVICE: &str = "write a URL such as locmem://, redis://host:6379/0, rediss://…, \
                           redis+cluster://host:6379,host:6379, redis+sentinel://host:26379,host:26379/mymaster/0, memcached://host:11211,host:11211, \
-const URL_ADVICE: &str = "write a URL such as locmem://, redis://host:6379/0, rediss://…, memcached://host:11211,host:11211, pylibmc://…, \
-                          file:///var/cache/shop, database://table or dummy://";
+                          pylibmc://…, file:///var/cache/shop, database://table or dummy://";
 
 const KEYS: [&str; 7] = [
     "BACKEND",

@@ -6,10 +6,10 @@ mod database;
 mod dummy;
 mod file_based;
 mod local;
-#[cfg(feature = "redis")]
-mod redis;
 #[cfg(feature = "memcached")]
 mod memcached;
+#[cfg(feature = "redis")]
+mod redis;
 mod values;
 
 use std::sync::Arc;
@@ -63,23 +63,41 @@ impl NamedCache {
     ///
     /// Where there is no such alias, or its backend is not to be had.
     pub async fn connect(settings: &Settings, alias: &str) -> Result<Self, SessionError> {
-        Self::connect_within(settings, alias, settings.session_store_timeout).await
+        let cache = entry(settings, alias)?;
+        #[cfg(feature = "database")]
+        if cache.backend == CacheBackend::Database {
+            let database = Database::connect(settings).await?;
+            return Self::in_table(&database, alias, cache).await;
+        }
+        Self::open(settings, alias, cache, settings.session_store_timeout)
     }
 
-    /// The same, with a bound of its own on what waits for the cache.
-    pub(crate) async fn connect_within(
+    /// The same in front of this database, which a `DatabaseCache` shares. Only a quarter of `SESSION_STORE_TIMEOUT` is
+    /// for what waits for the cache: it is asked up to three times in a request, and that it hangs must not cost the
+    /// request.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    #[cfg(feature = "database")]
+    pub async fn connect_before(
+        database: &Database,
         settings: &Settings,
         alias: &str,
+    ) -> Result<Self, SessionError> {
+        let cache = entry(settings, alias)?;
+        if cache.backend == CacheBackend::Database {
+            return Self::in_table(database, alias, cache).await;
+        }
+        Self::open(settings, alias, cache, settings.session_store_timeout / 4)
+    }
+
+    fn open(
+        settings: &Settings,
+        alias: &str,
+        cache: &CacheSettings,
         timeout: Duration,
     ) -> Result<Self, SessionError> {
-        let misconfigured =
-            |message: String| SessionError::new(SessionErrorKind::Misconfigured, message);
-        let cache = settings.caches.get(alias).ok_or_else(|| {
-            misconfigured(format!(
-                "SESSION_CACHE_ALIAS is {alias:?}, but CACHES has no such cache"
-            ))
-        })?;
-        let cache = entry(settings, alias)?;
         let mut values = Values::Pickle;
         let backend: Arc<dyn Cache> = match cache.backend {
             CacheBackend::LocMem => Arc::new(LocalCache::new(max_entries(alias, cache)?)),
@@ -87,13 +105,8 @@ impl NamedCache {
                 let (entries, frequency) = culling(alias, cache)?;
                 let files = FileBasedCache::new(location(cache))?
                     .with_culling(entries, frequency)
-                    .with_timeout(settings.session_store_timeout);
+                    .with_timeout(timeout);
                 Arc::new(files)
-            }
-            #[cfg(feature = "database")]
-            CacheBackend::Database => {
-                let database = Database::connect(settings).await?;
-                return Self::connect_in(&database, settings, alias).await;
             }
             CacheBackend::Dummy => {
                 warn!(
@@ -104,57 +117,38 @@ impl NamedCache {
             }
             #[cfg(feature = "redis")]
             CacheBackend::Redis | CacheBackend::DjangoRedis => {
-                let redis = RedisCache::from_settings(cache, timeout);
-                let (redis, written) = redis
+                let (redis, written) = RedisCache::from_settings(cache, timeout)
                     .map_err(|advice| misconfigured(format!("CACHES[{alias:?}]: {advice}")))?;
                 values = written;
+                // Only then is it worth the asking.
                 if settings.session_touch_interval > TimeDelta::zero() {
                     Arc::new(redis.with_ttl())
                 } else {
                     Arc::new(redis)
                 }
             }
-            #[cfg(not(feature = "redis"))]
-            CacheBackend::Redis | CacheBackend::DjangoRedis => {
-                return Err(misconfigured(format!(
-                    "CACHES[{alias:?}] is {:?}, but this program was built without Redis: enable the feature \
-                     \"redis\" of quintette",
-                    cache.backend
-                )));
             #[cfg(feature = "memcached")]
             CacheBackend::Memcached(_) => {
-                let timeout = settings.session_store_timeout;
-                let connected = MemcachedCache::new(cache, timeout);
-                Arc::new(
-                    connected
-                        .map_err(|error| misconfigured(format!("CACHES[{alias:?}]: {error}")))?,
-                )
+                let memcached = MemcachedCache::new(cache, timeout)
+                    .map_err(|advice| misconfigured(format!("CACHES[{alias:?}]: {advice}")))?;
+                Arc::new(memcached)
             }
             other => {
                 return Err(misconfigured(format!(
-                    "CACHES[{alias:?}] is {other:?}, which this version does not speak yet: use \
-                     \"django.core.cache.backends.locmem.LocMemCache\""
+                    "CACHES[{alias:?}] is {other:?}, which this program was built without: enable the feature \
+                     \"redis\", \"memcached\", or one of the databases, of quintette"
                 )));
             }
         };
         Ok(Self::with_names(backend, cache, values))
     }
 
-    /// The same, where a `DatabaseCache` is to be had from a database that is open.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`](Self::connect).
     #[cfg(feature = "database")]
-    pub async fn connect_in(
+    async fn in_table(
         database: &Database,
-        settings: &Settings,
         alias: &str,
+        cache: &CacheSettings,
     ) -> Result<Self, SessionError> {
-        let cache = entry(settings, alias)?;
-        if cache.backend != CacheBackend::Database {
-            return Box::pin(Self::connect(settings, alias)).await;
-        }
         let (entries, frequency) = culling(alias, cache)?;
         let table = DatabaseCache::new(database, location(cache)).await?;
         let table = table.with_culling(entries, frequency);

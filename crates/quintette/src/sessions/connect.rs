@@ -40,10 +40,7 @@ pub async fn connect(settings: impl Into<Arc<Settings>>) -> Result<Sessions, Ses
         SessionEngineName::CachedDb => {
             let database = Database::connect(&settings).await?;
             let alias = &settings.session_cache_alias;
-            // It is asked up to three times in a request, around the row: that it hangs must not cost the request.
-            let timeout = settings.session_store_timeout / 4;
-            let cache = NamedCache::connect_within(&settings, alias, timeout).await?;
-            let cache = NamedCache::connect_in(&database, &settings, alias).await?;
+            let cache = NamedCache::connect_before(&database, &settings, alias).await?;
             if settings
                 .caches
                 .get(alias)

@@ -71,8 +71,9 @@ impl Lookups {
 /// nothing between or behind them, and are taken in the order in which a logout takes them.
 pub(super) fn delete_expired(keys: &[String], now: NaiveDateTime) -> Statement<MySql> {
     let marks = vec!["?"; keys.len()].join(", ");
-    let text =
-        format!("DELETE FROM django_session WHERE session_key IN ({marks}) AND COALESCE(expire_date) < ?");
+    let text = format!(
+        "DELETE FROM django_session WHERE session_key IN ({marks}) AND COALESCE(expire_date) < ?"
+    );
     let query = sqlx::query(AssertSqlSafe(text));
     keys.iter()
         .fold(query, |query, key| query.bind(key.as_str()))
