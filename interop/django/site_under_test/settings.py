@@ -7,7 +7,8 @@ from .environment import settings_from
 # Django 4.2 defaults to False; the contract is the same for every version.
 USE_TZ = True
 ALLOWED_HOSTS = ["*"]
-DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+# As `startproject` writes it; the table of migrations follows it.
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "site_under_test.urls"
 WSGI_APPLICATION = None
 
