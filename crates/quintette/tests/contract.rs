@@ -202,7 +202,7 @@ async fn cached_db_over_files() -> Fallible<FreshEngine> {
 async fn cached_db_over_a_table() -> Fallible<FreshEngine> {
     let directory = tempfile::tempdir()?;
     let (database, settings) = database_with_cache(directory.path()).await?;
-    let cache = NamedCache::connect_in(&database, &settings, "default").await?;
+    let cache = NamedCache::connect_before(&database, &settings, "default").await?;
     let engine = CachedDbEngine::new(&database, cache, &settings).await?;
     Ok(fresh(engine, settings).keeping(directory))
 }

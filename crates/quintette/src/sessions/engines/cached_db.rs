@@ -249,7 +249,8 @@ impl CachedDbEngine {
 
     /// Puts a value in the place of exactly this marker (rule 1); says whether the marker's place is settled.
     async fn fill(&self, name: &str, marker: &Marker, record: &Record<'_>) -> bool {
-        let ttl = ttl(record);
+        // Caches count in whole seconds and round up: in the cache it expires first, or with the row.
+        let ttl = Duration::from_secs(ttl(record).as_secs());
         let filled = match self.cache.values().encode(record.data) {
             Ok(value) if !ttl.is_zero() => {
                 let replaced = self
