@@ -184,6 +184,7 @@ impl<S: Server> Connections<S> {
     }
 
     /// The rows that a statement returns which changes something. As [`write`](Self::write).
+    #[cfg(feature = "postgres")]
     pub(super) async fn write_returning(
         &self,
         statement: Statement<S>,
