@@ -271,7 +271,8 @@ fn location(backend: CacheBackend, value: &Value) -> Result<Vec<SecretUrl>, Stri
 
 fn split_location(backend: CacheBackend, text: &str) -> Vec<SecretUrl> {
     // One URL names all nodes of a Redis Cluster, or all Sentinels.
-    let is_one = text.contains("+cluster://") || text.contains("+sentinel://");
+    let (scheme, _) = text.split_once("://").unwrap_or_default();
+    let is_one = scheme.ends_with("+cluster") || scheme.ends_with("+sentinel");
     let parts: Vec<&str> = if backend.splits_location() && !is_one {
         text.split([',', ';']).map(str::trim).collect()
     } else {

@@ -199,8 +199,7 @@ async fn supervise(target: Target, wait: Duration, state: watch::Sender<State>) 
                     failures = 0;
                 }
                 match ended {
-                    Ended::Closed if failures == 0 => None,
-                    Ended::Closed => Some("it closes the connection".to_owned()),
+                    Ended::Closed => None,
                     Ended::Hung => Some(silence(wait)),
                 }
             }

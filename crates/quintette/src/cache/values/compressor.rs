@@ -45,6 +45,8 @@ impl Compressor {
     pub(super) fn decompress(self, value: &[u8]) -> Result<Cow<'_, [u8]>, ValueError> {
         match self.decompressed(value) {
             Ok(Some(expanded)) if expanded.len() > MAX_EXPANDED => Err(ValueError::TooLarge),
+            // Too little for a header is nothing to some; and nothing was never compressed.
+            Ok(Some(expanded)) if expanded.is_empty() => Ok(Cow::Borrowed(value)),
             Ok(Some(expanded)) => Ok(Cow::Owned(expanded)),
             Ok(None) | Err(_) => Ok(Cow::Borrowed(value)),
         }
