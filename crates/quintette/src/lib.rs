@@ -36,6 +36,8 @@
 //!
 //! `axum` (default): [`Session`](sessions::Session) as an extractor and its errors as responses. The layers are plain
 //! tower and need no feature. `sqlite` (default): the database engines on SQLite.
+//! `redis`: caches in Redis, Redis Cluster and behind Sentinels; `redis-compressors`: the lz4, lzma and zstd of
+//! django-redis.
 
 pub mod cache;
 #[cfg(feature = "database")]

@@ -148,3 +148,18 @@ fn no_password_is_printed() {
         "{printed}"
     );
 }
+
+#[test]
+fn one_url_names_all_nodes_of_a_redis_cluster_or_all_sentinels() {
+    for url in [
+        "redis+cluster://127.0.0.1:7000,127.0.0.1:7001",
+        "rediss+cluster://127.0.0.1:7000,127.0.0.1:7001",
+        "redis+sentinel://127.0.0.1:26379,127.0.0.1:26380/mymaster/0",
+    ] {
+        let cache = CacheSettings::from_url(url).unwrap();
+        assert_eq!(cache.backend, CacheBackend::Redis);
+        let locations: Vec<&str> = cache.location.iter().map(SecretUrl::reveal).collect();
+        assert_eq!(locations, [url]);
+    }
+    assert!(CacheSettings::from_url("redis+cluster://").is_err());
+}

@@ -226,16 +226,14 @@ async fn until_it_ends(
     wait: Duration,
 ) -> Ended {
     loop {
-        match timeout(IDLE, ended.recv()).await {
-            Ok(ended) => return ended.unwrap_or(Ended::Closed),
-            Err(_) => {
-                let ping = redis::cmd("PING");
-                match timeout(wait, server.send_packed_command(&ping)).await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(_)) => return Ended::Closed,
-                    Err(_) => return Ended::Hung,
-                }
-            }
+        if let Ok(ended) = timeout(IDLE, ended.recv()).await {
+            return ended.unwrap_or(Ended::Closed);
+        }
+        let ping = redis::cmd("PING");
+        match timeout(wait, server.send_packed_command(&ping)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return Ended::Closed,
+            Err(_) => return Ended::Hung,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `OPTIONS` as Django's `RedisCache` and django-redis read them.
 
-use quintette_core::settings::{CacheBackend, CacheSettings};
+use quintette_core::settings::{CacheBackend, CacheSettings, SecretUrl};
 use redis::ConnectionInfo;
 use serde_json::Value;
 use tracing::{debug, warn};
@@ -21,7 +21,7 @@ pub(super) fn parse(settings: &CacheSettings) -> Result<(Place, Values), String>
         };
         parsed.map_err(|advice| format!("OPTIONS[{key:?}]: {advice}"))?;
     }
-    let urls: Vec<&str> = settings.location.iter().map(|url| url.reveal()).collect();
+    let urls: Vec<&str> = settings.location.iter().map(SecretUrl::reveal).collect();
     let place = options.place(&urls)?;
     let values = if django_redis {
         Values::DjangoRedis(options.serializer, options.compressor)
@@ -159,7 +159,7 @@ impl Options {
             sentinels.map_err(|advice: String| format!("OPTIONS[\"SENTINELS\"]: {advice}"))?;
         let (name, _) = super::place::address_of(&login);
         Ok(Place::Master(Sentinels {
-            sentinels,
+            addresses: sentinels,
             name,
             login: self.login.fill_in(login),
         }))

@@ -27,9 +27,10 @@ impl Place {
     /// What a URL says. The error does not repeat it.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         let (scheme, rest) = url.split_once("://").ok_or(ADVICE)?;
-        let (plain, kind) = match scheme.split_once('+') {
-            Some((plain @ ("redis" | "rediss"), kind @ ("cluster" | "sentinel"))) => (plain, kind),
-            _ => return server(url).map(Self::Server),
+        let Some((plain @ ("redis" | "rediss"), kind @ ("cluster" | "sentinel"))) =
+            scheme.split_once('+')
+        else {
+            return server(url).map(Self::Server);
         };
         let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (login, hosts) = match authority.rsplit_once('@') {
@@ -70,7 +71,7 @@ impl Place {
             return Err("write redis+sentinel://host:26379,host:26379/mymaster/0".to_owned());
         }
         Ok(Self::Master(Sentinels {
-            sentinels,
+            addresses: sentinels,
             name: name.to_owned(),
             login: server(&format!("{plain}://{login}master/{db}{query}"))?,
         }))
@@ -130,7 +131,7 @@ impl std::fmt::Debug for Place {
             Self::Server(server) => write!(f, "{}", server.addr()),
             Self::Cluster(seeds) => write!(f, "cluster of {}", list(seeds)),
             Self::Master(sentinels) => {
-                write!(f, "{:?} of {}", sentinels.name, list(&sentinels.sentinels))
+                write!(f, "{:?} of {}", sentinels.name, list(&sentinels.addresses))
             }
         }
     }

@@ -10,7 +10,7 @@ use super::place::{Address, at};
 /// The Sentinels that watch over a master, of which each knows where it is.
 #[derive(Clone)]
 pub(super) struct Sentinels {
-    pub(super) sentinels: Vec<ConnectionInfo>,
+    pub(super) addresses: Vec<ConnectionInfo>,
     /// The name under which they know the master.
     pub(super) name: String,
     /// How to log in at the master, whatever its address is.
@@ -39,7 +39,7 @@ impl Sentinels {
     /// What the first Sentinel that knows it says.
     async fn master(&self) -> Result<Address, String> {
         let mut asked = JoinSet::new();
-        for sentinel in &self.sentinels {
+        for sentinel in &self.addresses {
             asked.spawn(ask(sentinel.clone(), self.name.clone()));
         }
         let mut reason = "no Sentinel answers".to_owned();

@@ -36,7 +36,7 @@ def written(serializer, compressor):
         "session": client.encode(SESSION).hex(),
         "short": client.encode({}).hex(),
         "none": client.encode(None).hex(),
-        "bomb": compressor == "lzma.Lzma" and lzma.compress(b" " * ((16 << 20) + 1)).hex() or None,
+        "bomb": compressor == "lzma.Lzma" and lzma.compress(b" " * ((16 << 20) + 1), preset=4).hex() or None,
     }
 
 

@@ -117,10 +117,10 @@ fn a_master_is_named_by_its_sentinels() {
     };
     assert_eq!(it.name, "mymaster");
     assert_eq!(
-        told(&it.sentinels[0]),
+        told(&it.addresses[0]),
         ("a:26379".to_owned(), None, None, 0)
     );
-    assert_eq!(told(&it.sentinels[1]), ("b:2".to_owned(), None, None, 0));
+    assert_eq!(told(&it.addresses[1]), ("b:2".to_owned(), None, None, 0));
     let (_, username, password, db) = told(&it.login);
     assert_eq!((username, password, db), (Some("me"), Some("it"), 3));
     for wrong in [
@@ -143,10 +143,10 @@ fn a_master_is_named_by_its_sentinels() {
         panic!();
     };
     assert_eq!(it.name, "mymaster");
-    let (addr, _, password, _) = told(&it.sentinels[0]);
+    let (addr, _, password, _) = told(&it.addresses[0]);
     assert_eq!((&*addr, password), ("127.0.0.1:1", Some("sentinel")));
     assert_eq!(
-        super::super::place::address_of(&it.sentinels[1]),
+        super::super::place::address_of(&it.addresses[1]),
         ("::1".to_owned(), 2)
     );
     let (_, _, password, db) = told(&it.login);
