@@ -4,6 +4,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use quintette_core::session::{SessionError, SessionErrorKind};
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use super::connections::Server;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use super::failure::Failure;
+
 /// A table of Django's `DatabaseCache`, in the dialect of one database. Every statement is one round trip.
 ///
 /// A row lives until `expires`, that second's first moment included.
@@ -136,6 +141,21 @@ impl TableName {
             ),
         )
     }
+}
+
+/// A failed statement on a server, where a table that is missing is told by its name.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) fn told<S: Server>(
+    name: &TableName,
+    place: &str,
+    failure: Failure,
+    otherwise: impl FnOnce(&str, Failure) -> SessionError,
+) -> SessionError {
+    let database = failure.error.as_database_error();
+    if database.is_some_and(|error| S::is_missing_table(error)) {
+        return name.missing(place).with_source(failure.error);
+    }
+    otherwise(place, failure)
 }
 
 #[cfg(test)]

@@ -55,21 +55,10 @@ trait Driver: std::fmt::Debug + Send + Sync {
     async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError>;
 
     /// Makes a table for a cache; `false` where there is one.
-    async fn create_cache_table(&self, _name: TableName) -> Result<bool, SessionError> {
-        Err(no_cache_tables())
-    }
+    async fn create_cache_table(&self, name: TableName) -> Result<bool, SessionError>;
 
     /// A cache's table. Fails where it is not there.
-    async fn cache_table(&self, _name: TableName) -> Result<Arc<dyn CacheTable>, SessionError> {
-        Err(no_cache_tables())
-    }
-}
-
-fn no_cache_tables() -> SessionError {
-    misconfigured(
-        "DatabaseCache is not to be had on this kind of database yet: take another cache"
-            .to_owned(),
-    )
+    async fn cache_table(&self, name: TableName) -> Result<Arc<dyn CacheTable>, SessionError>;
 }
 
 impl Database {

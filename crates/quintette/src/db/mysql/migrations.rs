@@ -27,7 +27,7 @@ const MIGRATIONS: &[Migration] = &[Migration {
 const RECORDER: &str = "CREATE TABLE `django_migrations` (`id` bigint AUTO_INCREMENT NOT NULL PRIMARY KEY, `app` varchar(255) NOT NULL, `name` varchar(255) NOT NULL, `applied` datetime(6) NOT NULL)";
 
 /// How long a migration may take, with the wait for another that is under way.
-const TIMEOUT: Duration = Duration::from_mins(1);
+pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How many seconds of it may be spent waiting: for the lock, and for tables that others use.
 const PATIENCE: i32 = 50;
@@ -128,7 +128,10 @@ async fn make(
     }
 }
 
-async fn has_table(connection: &mut MySqlConnection, table: &str) -> Result<bool, sqlx::Error> {
+pub(super) async fn has_table(
+    connection: &mut MySqlConnection,
+    table: &str,
+) -> Result<bool, sqlx::Error> {
     let found: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
     )

@@ -3,6 +3,7 @@
 //! What our own connections set for themselves is in `dialect.rs`. An application's pool is used as it is: its isolation
 //! level and its time-outs are the application's.
 
+mod cache_table;
 mod dialect;
 mod migrations;
 mod session_table;
@@ -22,7 +23,8 @@ use tokio::time::Instant;
 
 use super::connections::{Connections, Server};
 use super::failure::{Failure, not_read, not_written};
-use super::{Driver, Migrated, SessionTable};
+use super::{CacheTable, Driver, Migrated, SessionTable, TableName};
+use cache_table::MysqlCacheTable;
 use session_table::MysqlSessionTable;
 use url::Location;
 
@@ -127,6 +129,15 @@ impl Driver for MysqlDatabase {
             self.clone(),
             largest_packet,
         )))
+    }
+
+    async fn create_cache_table(&self, name: TableName) -> Result<bool, SessionError> {
+        MysqlCacheTable::create(self.clone(), name).await
+    }
+
+    async fn cache_table(&self, name: TableName) -> Result<Arc<dyn CacheTable>, SessionError> {
+        let table = MysqlCacheTable::open(self.clone(), name).await?;
+        Ok(Arc::new(table))
     }
 }
 

@@ -342,7 +342,7 @@ fn expires(row: &MySqlRow) -> NaiveDateTime {
 }
 
 /// How many rows the statement found.
-async fn write(
+pub(super) async fn write(
     connections: &Connections<MySql>,
     statement: impl Fn() -> Statement<MySql> + Send + Sync,
 ) -> Result<u64, Failure> {

@@ -8,6 +8,7 @@
 //! Statements are prepared once for each connection. Behind `PgBouncer` in its mode `transaction` that takes version 1.21
 //! or later, with `max_prepared_statements` above zero.
 
+mod cache_table;
 mod dialect;
 mod migrations;
 mod session_table;
@@ -25,7 +26,8 @@ use tokio::time::Instant;
 use super::connections::{Connections, Server};
 use super::error::missing_table;
 use super::failure::{Failure, not_read, not_written};
-use super::{Driver, Migrated, SessionTable};
+use super::{CacheTable, Driver, Migrated, SessionTable, TableName};
+use cache_table::PostgresCacheTable;
 use session_table::PostgresSessionTable;
 use url::Location;
 
@@ -110,6 +112,15 @@ impl Driver for PostgresDatabase {
             Err(failure) => return Err(not_read::<Postgres>(&self.place, failure)),
         }
         Ok(Arc::new(PostgresSessionTable::new(self.clone())))
+    }
+
+    async fn create_cache_table(&self, name: TableName) -> Result<bool, SessionError> {
+        PostgresCacheTable::create(self.clone(), name).await
+    }
+
+    async fn cache_table(&self, name: TableName) -> Result<Arc<dyn CacheTable>, SessionError> {
+        let table = PostgresCacheTable::open(self.clone(), name).await?;
+        Ok(Arc::new(table))
     }
 }
 

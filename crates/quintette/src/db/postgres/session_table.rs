@@ -112,7 +112,7 @@ fn to_session_row(row: &PgRow) -> Result<SessionRow, sqlx::Error> {
 
 /// The binary form of a `timestamptz`: microseconds since 2000, where the largest and the smallest are infinite
 /// (<https://www.postgresql.org/docs/current/datatype-datetime.html>).
-fn to_time(microseconds: i64) -> DateTime<Utc> {
+pub(super) fn to_time(microseconds: i64) -> DateTime<Utc> {
     const YEAR_2000: i64 = 946_684_800_000_000;
     let nearest = if microseconds < 0 {
         DateTime::<Utc>::MIN_UTC
