@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -80,6 +81,8 @@ struct Own<S: Server> {
     /// First come, first served.
     turns: Arc<Semaphore>,
     state: Mutex<State<S>>,
+    /// How many answers have come from the server, of whatever kind.
+    answers: AtomicU64,
     /// Rung when a connection may be had during an outage.
     available: Notify,
 }
@@ -91,8 +94,6 @@ struct State<S: Server> {
     open: usize,
     /// Connections of an earlier generation are not used again.
     generation: u64,
-    /// How many answers have come from the server, of whatever kind.
-    answers: u64,
     outage: Option<Outage>,
 }
 
@@ -115,9 +116,9 @@ impl<S: Server> Connections<S> {
                 idle: VecDeque::with_capacity(at_most),
                 open: 0,
                 generation: 0,
-                answers: 0,
                 outage: None,
             }),
+            answers: AtomicU64::new(0),
             available: Notify::new(),
         };
         Self {
@@ -419,14 +420,14 @@ impl<S: Server> Lease<S> {
 
     fn answers(&self) -> u64 {
         match &self.held {
-            Held::Own(lease) => lease.own.state().answers,
+            Held::Own(lease) => lease.own.answers.load(Ordering::Relaxed),
             Held::Pool(_) => 0,
         }
     }
 
     fn answered(&self) {
         if let Held::Own(lease) = &self.held {
-            lease.own.state().answers += 1;
+            lease.own.answers.fetch_add(1, Ordering::Relaxed);
         }
     }
 

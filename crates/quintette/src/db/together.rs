@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::failure::Failure;
+use super::failure::{Failure, timed_out};
 
 type Flight<V> = Pin<Box<dyn Future<Output = Result<Vec<V>, Failure>> + Send>>;
 type Caller<V> = oneshot::Sender<Result<V, Failure>>;
@@ -34,7 +34,14 @@ struct Shared<K, V> {
 
 struct State<K, V> {
     under_way: usize,
-    waiting: Vec<(K, Caller<V>)>,
+    asked: u64,
+    waiting: Vec<Waiting<K, V>>,
+}
+
+struct Waiting<K, V> {
+    number: u64,
+    question: K,
+    caller: Caller<V>,
 }
 
 impl<K: Send + 'static, V: Send + 'static> Together<K, V> {
@@ -54,6 +61,7 @@ impl<K: Send + 'static, V: Send + 'static> Together<K, V> {
                 timeout,
                 state: Mutex::new(State {
                     under_way: 0,
+                    asked: 0,
                     waiting: Vec::new(),
                 }),
             }),
@@ -63,12 +71,18 @@ impl<K: Send + 'static, V: Send + 'static> Together<K, V> {
     /// The answer to one question. A flight that fails fails all who are on it.
     pub(super) async fn ask(&self, question: K) -> Result<V, Failure> {
         let (caller, answered) = oneshot::channel();
-        let starts = {
+        let (starts, number) = {
             let mut state = self.shared.state();
-            state.waiting.push((question, caller));
+            state.asked += 1;
+            let number = state.asked;
+            state.waiting.push(Waiting {
+                number,
+                question,
+                caller,
+            });
             let starts = state.under_way < self.shared.flights;
             state.under_way += usize::from(starts);
-            starts
+            (starts, number)
         };
         if starts {
             let flight = Flying {
@@ -81,12 +95,23 @@ impl<K: Send + 'static, V: Send + 'static> Together<K, V> {
             Ok(Ok(answer)) => answer,
             // The flight panicked, or the runtime ends.
             Ok(Err(_)) => Err(Failure::lost(sqlx::Error::WorkerCrashed)),
+            Err(_) if self.shared.takes_back(number) => Err(Failure::not_sent(timed_out(
+                "there was no turn for a statement in time",
+            ))),
             Err(_) => Err(Failure::timed_out("no answer in time")),
         }
     }
 }
 
 impl<K, V> Shared<K, V> {
+    /// Whether the question was still waiting. Then it is never asked.
+    fn takes_back(&self, number: u64) -> bool {
+        let mut state = self.state();
+        let before = state.waiting.len();
+        state.waiting.retain(|waiting| waiting.number != number);
+        state.waiting.len() < before
+    }
+
     fn state(&self) -> MutexGuard<'_, State<K, V>> {
         // Each change of it is complete before anything that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -120,7 +145,7 @@ impl<K, V> Flying<K, V> {
     /// Those who have waited longest. Where nobody waits, whoever comes next starts a flight anew.
     fn board(&mut self) -> Option<(Vec<K>, Vec<Caller<V>>)> {
         let mut state = self.shared.state();
-        state.waiting.retain(|(_, caller)| !caller.is_closed());
+        state.waiting.retain(|waiting| !waiting.caller.is_closed());
         if state.waiting.is_empty() {
             state.under_way -= 1;
             drop(state);
@@ -128,7 +153,12 @@ impl<K, V> Flying<K, V> {
             return None;
         }
         let seats = state.waiting.len().min(self.shared.seats);
-        Some(state.waiting.drain(..seats).unzip())
+        let boarding = state.waiting.drain(..seats);
+        Some(
+            boarding
+                .map(|waiting| (waiting.question, waiting.caller))
+                .unzip(),
+        )
     }
 }
 
@@ -147,5 +177,113 @@ impl<K, V> fmt::Debug for Together<K, V> {
             .field("flights", &self.shared.flights)
             .field("seats", &self.shared.seats)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Doubles each number, flight by flight as the semaphore lets them go; notes how many were on each.
+    fn doubling(
+        flights: usize,
+        seats: usize,
+    ) -> (Together<u32, u32>, Arc<Semaphore>, Arc<Mutex<Vec<usize>>>) {
+        let cleared = Arc::new(Semaphore::new(0));
+        let noted = Arc::new(Mutex::new(Vec::new()));
+        let (gate, notes) = (cleared.clone(), noted.clone());
+        let together = Together::new(flights, seats, LONG, move |numbers: Vec<u32>| {
+            let gate = gate.clone();
+            notes.lock().unwrap().push(numbers.len());
+            Box::pin(async move {
+                gate.acquire().await.unwrap().forget();
+                assert!(!numbers.contains(&13), "a flight that panics");
+                if numbers.contains(&7) {
+                    return Err(Failure::timed_out("it failed"));
+                }
+                Ok(numbers.iter().map(|number| number * 2).collect())
+            })
+        });
+        (together, cleared, noted)
+    }
+
+    async fn ask(together: &Arc<Together<u32, u32>>, numbers: &[u32]) -> Vec<Asked> {
+        let mut asked = Vec::new();
+        for number in numbers {
+            let (together, number) = (together.clone(), *number);
+            asked.push(tokio::spawn(async move { together.ask(number).await }));
+            tokio::task::yield_now().await;
+        }
+        asked
+    }
+
+    type Asked = tokio::task::JoinHandle<Result<u32, Failure>>;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lone_question_goes_at_once() {
+        let (together, cleared, noted) = doubling(1, 8);
+        cleared.add_permits(2);
+        let begun = tokio::time::Instant::now();
+        assert_eq!(together.ask(1).await.unwrap(), 2);
+        assert_eq!(together.ask(2).await.unwrap(), 4);
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        assert_eq!(*noted.lock().unwrap(), [1, 1]);
+    }
+
+    #[tokio::test]
+    async fn those_who_come_meanwhile_go_together_as_far_as_there_are_seats() {
+        let (together, cleared, noted) = doubling(2, 3);
+        let together = Arc::new(together);
+        let asked = ask(&together, &[1, 2, 3, 3, 4, 5, 6]).await;
+        cleared.add_permits(4);
+        for (asked, answer) in asked.into_iter().zip([2, 4, 6, 6, 8, 10, 12]) {
+            assert_eq!(asked.await.unwrap().unwrap(), answer);
+        }
+        assert_eq!(*noted.lock().unwrap(), [1, 1, 3, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_fails_fails_those_on_it_and_nobody_else() {
+        let (together, cleared, _) = doubling(1, 2);
+        let together = Arc::new(together);
+        let mut asked = ask(&together, &[1, 2, 7, 13, 3, 5, 4]).await;
+        cleared.add_permits(100);
+        let behind = asked.split_off(5);
+        let mut answered = Vec::new();
+        for asked in asked {
+            answered.push(asked.await.unwrap().ok());
+        }
+        assert_eq!(answered, [Some(2), None, None, None, None]);
+        // Those who waited behind a flight that panicked go with whoever comes next.
+        assert_eq!(together.ask(5).await.unwrap(), 10);
+        for (asked, answer) in behind.into_iter().zip([10, 8]) {
+            assert_eq!(asked.await.unwrap().unwrap(), answer);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_vanishes_takes_no_seat_and_no_flight_along() {
+        let (together, cleared, noted) = doubling(1, 8);
+        let together = Arc::new(together);
+        let asked = ask(&together, &[1, 2, 3]).await;
+        asked[0].abort();
+        asked[1].abort();
+        tokio::task::yield_now().await;
+        cleared.add_permits(2);
+        assert_eq!(
+            asked
+                .into_iter()
+                .next_back()
+                .unwrap()
+                .await
+                .unwrap()
+                .unwrap(),
+            6
+        );
+        assert_eq!(*noted.lock().unwrap(), [1, 1]);
     }
 }

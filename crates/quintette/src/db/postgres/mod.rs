@@ -3,6 +3,8 @@
 //! `expire_date` is a `timestamp with time zone`: an instant, whatever `USE_TZ` and `TIME_ZONE` say. Django without
 //! `USE_TZ` tells the server its `TIME_ZONE` and reads and writes local times; the server keeps the same instants.
 //!
+//! SELECTs that come together go as one, and so do UPDATEs, which then wait for the disk once.
+//!
 //! # Behind `PgBouncer`
 //!
 //! Statements are prepared once for each connection. Behind `PgBouncer` in its mode `transaction` that takes version 1.21
@@ -12,6 +14,7 @@ mod cache_table;
 mod dialect;
 mod migrations;
 mod session_table;
+mod updates;
 mod url;
 
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -6,16 +7,18 @@ use chrono::{DateTime, Utc};
 use quintette_core::session::{SessionError, SessionKey};
 use sqlx::Row;
 use sqlx::postgres::{PgRow, Postgres};
+use tokio::time::Instant;
 
 use super::PostgresDatabase;
+use super::updates::{Update, Updated, update_alone, update_together};
 use crate::db::connections::{Connections, Statement};
 use crate::db::failure::{Failure, not_read, not_written};
 use crate::db::session_table::ExpiredBatch;
 use crate::db::together::Together;
 use crate::db::{SessionRow, SessionTable};
 
-/// How many SELECTs are under way at once, and for how many sessions each.
-const FLIGHTS: usize = 2;
+/// How many statements for several sessions are under way at once, and for how many sessions each.
+const FLIGHTS: usize = 4;
 const SEATS: usize = 64;
 
 /// How long a statement of a clean-up or a list may take: nobody's request waits for it.
@@ -29,11 +32,13 @@ pub(super) struct PostgresSessionTable {
     database: PostgresDatabase,
     patient: Connections<Postgres>,
     selects: Together<Question, Option<SessionRow>>,
+    updates: Together<Arc<Update>, Updated>,
 }
 
 impl PostgresSessionTable {
     pub(super) fn new(database: PostgresDatabase) -> Self {
         let connections = database.connections.clone();
+        let writers = connections.clone();
         let timeout = connections.timeout();
         Self {
             patient: connections.with_timeout(timeout.max(PATIENCE)),
@@ -41,8 +46,29 @@ impl PostgresSessionTable {
                 let connections = connections.clone();
                 Box::pin(async move { select_together(&connections, questions).await })
             }),
+            updates: Together::new(FLIGHTS, SEATS, timeout, move |updates| {
+                let connections = writers.clone();
+                Box::pin(async move { update_together(&connections, updates).await })
+            }),
             database,
         }
+    }
+
+    /// Whether the row was changed.
+    async fn update_row(&self, update: Update) -> Result<bool, SessionError> {
+        let deadline = Instant::now() + self.database.connections.timeout();
+        let update = Arc::new(update);
+        let updated = match self.updates.ask(update.clone()).await {
+            Ok(Updated::Yes) => Ok(true),
+            Ok(Updated::No) => Ok(false),
+            Ok(Updated::LeftOut) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let connections = self.database.connections.with_timeout(left);
+                update_alone(&connections, &update).await
+            }
+            Err(failure) => Err(failure),
+        };
+        updated.map_err(|failure| not_written::<Postgres>(&self.database.place, failure))
     }
 
     /// How many rows the statement changed.
@@ -169,16 +195,14 @@ impl SessionTable for PostgresSessionTable {
         let (Some(key), Some(seen)) = (text(key), seen_text(seen)) else {
             return Ok(false);
         };
-        let statement = sqlx::query(
-            "UPDATE django_session SET session_data = $1, expire_date = $2 \
-             WHERE session_key = $3 AND session_data = $4 AND expire_date > $5",
-        )
-        .bind(data)
-        .bind(expires_at)
-        .bind(key)
-        .bind(seen)
-        .bind(now);
-        Ok(self.write(statement).await? > 0)
+        let update = Update {
+            key: key.to_owned(),
+            seen: seen.to_owned(),
+            data: Some(data.to_owned()),
+            expires_at,
+            now,
+        };
+        self.update_row(update).await
     }
 
     async fn touch(
@@ -191,15 +215,14 @@ impl SessionTable for PostgresSessionTable {
         let (Some(key), Some(seen)) = (text(key), seen_text(seen)) else {
             return Ok(false);
         };
-        let statement = sqlx::query(
-            "UPDATE django_session SET expire_date = $1 \
-             WHERE session_key = $2 AND session_data = $3 AND expire_date > $4",
-        )
-        .bind(expires_at)
-        .bind(key)
-        .bind(seen)
-        .bind(now);
-        Ok(self.write(statement).await? > 0)
+        let update = Update {
+            key: key.to_owned(),
+            seen: seen.to_owned(),
+            data: None,
+            expires_at,
+            now,
+        };
+        self.update_row(update).await
     }
 
     async fn delete(&self, key: &SessionKey, seen: Option<&[u8]>) -> Result<bool, SessionError> {

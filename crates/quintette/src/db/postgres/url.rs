@@ -33,6 +33,9 @@ const DJANGOS: &[&str] = &[
     "keepalives_count",
 ];
 
+/// Statements wait for the server's disk more than for its cores.
+const DEFAULT_MAX_CONNECTIONS: usize = 10;
+
 const MAX_CONNECTIONS: &str = "max_connections";
 
 /// Where a database is, and how many connections it is given.
@@ -47,7 +50,7 @@ impl Location {
     /// Where an option is unknown or misspelt: its value, which may be a secret, is not repeated.
     pub(super) fn parse(url: &SecretUrl) -> Result<Self, SessionError> {
         let (server, query) = url.reveal().split_once('?').unwrap_or((url.reveal(), ""));
-        let mut max_connections = default_max_connections();
+        let mut max_connections = DEFAULT_MAX_CONNECTIONS;
         let mut heeded = Vec::new();
         for option in query.split('&').filter(|option| !option.is_empty()) {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
@@ -81,12 +84,6 @@ impl Location {
             max_connections,
         })
     }
-}
-
-/// A server works on few statements for each of its cores at once; more connections only wait there and not here.
-fn default_max_connections() -> usize {
-    let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
-    (cores * 2).clamp(4, 10)
 }
 
 fn wrong(what: &str) -> SessionError {
