@@ -100,6 +100,7 @@ async fn a_node_of_the_cluster_dies_and_its_replica_takes_over() {
     load.is_refused(20).await;
     load.goes_on(500).await;
     blocking(|| servers.restart_node(node)).unwrap();
+    blocking(|| servers.wait_until_whole()).unwrap();
     load.goes_on(500).await;
     load.stop().await.claims_no_more_than_was_done(&ended).await;
 }
@@ -113,6 +114,7 @@ async fn a_node_of_the_cluster_dies_and_comes_back() {
     blocking(|| servers.kill_node(0));
     load.is_refused(20).await;
     blocking(|| servers.restart_node(0)).unwrap();
+    blocking(|| servers.wait_until_whole()).unwrap();
     load.goes_on(500).await;
     load.stop().await.is_true().await;
 }
