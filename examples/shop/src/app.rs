@@ -9,11 +9,12 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use quintette::db::Database;
-use quintette::sessions::{self, SessionLayer, Sessions, TimeoutLayer};
+use quintette::sessions::{self, SessionKey, SessionLayer, Sessions, TimeoutLayer};
 
 use crate::config::{Config, StartError};
 use crate::error::ShopError;
 use crate::pages::{self, Pages};
+use crate::place::place;
 use crate::store::Store;
 use crate::{cart, catalogue, checkout, session_page};
 
@@ -43,6 +44,13 @@ impl Shop {
             .await
             .map_err(|source| StartError::Store { path: file, source })?;
         let sessions = sessions::connect(config.settings).await?;
+        // A cache is not spoken to before it is asked for something: the answer is that there is no such session.
+        let key = SessionKey::random()?;
+        let answer = sessions.engine().load(&key).await;
+        answer.map_err(|source| StartError::NoAnswer {
+            place: place(sessions.settings()),
+            source,
+        })?;
         Ok(Self {
             store,
             pages: Pages::new(),

@@ -1,11 +1,13 @@
 //! What the shop is started with: a directory for its data, and the settings.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use quintette::sessions::SessionError;
-use quintette::settings::{DatabaseUrl, Loader, Settings, SettingsError, SqliteLocation};
+use quintette::settings::{
+    DatabaseUrl, Loader, SessionEngineName, Settings, SettingsError, SqliteLocation,
+};
 
 /// Django's own generator makes keys of this many characters, and its deployment check asks for them.
 const SHORTEST_SECRET_KEY: usize = 50;
@@ -13,7 +15,7 @@ const SHORTEST_SECRET_KEY: usize = 50;
 /// Where the shop keeps its data, and the settings it follows.
 #[derive(Debug)]
 pub struct Config {
-    /// The directory of the database and the secret key.
+    /// The directory of the database, the secret key, and of sessions in files.
     pub data_directory: PathBuf,
     /// Quintette's settings.
     pub settings: Settings,
@@ -53,6 +55,16 @@ impl Config {
         settings
             .database_url
             .get_or_insert(DatabaseUrl::Sqlite(SqliteLocation::File(file)));
+        if settings.session_engine == SessionEngineName::File
+            && settings.session_file_path.is_none()
+        {
+            let directory = data_directory.join("sessions");
+            make_private(&directory).map_err(|source| StartError::DataDirectory {
+                path: directory.clone(),
+                source,
+            })?;
+            settings.session_file_path = Some(directory);
+        }
         Ok(Self {
             data_directory,
             settings,
@@ -95,21 +107,36 @@ fn secret_key(path: &Path) -> Result<String, StartError> {
         path: path.to_owned(),
         source,
     };
-    match fs::read_to_string(path) {
-        Ok(text) => {
-            let key = text.trim();
-            if key.len() < SHORTEST_SECRET_KEY {
-                return Err(StartError::SecretKeyTooShort(path.to_owned()));
-            }
-            Ok(key.to_owned())
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = random_key().map_err(failed)?;
-            write_secret(path, &key).map_err(failed)?;
-            Ok(key)
-        }
-        Err(error) => Err(failed(error)),
+    let text = match fs::read_to_string(path) {
+        // Empty while another process makes it.
+        Ok(text) if !text.is_empty() => text,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => new_secret_key(path).map_err(failed)?,
+    };
+    let key = text.trim();
+    if key.len() < SHORTEST_SECRET_KEY {
+        return Err(StartError::SecretKeyTooShort(path.to_owned()));
     }
+    Ok(key.to_owned())
+}
+
+/// The content of the file, which is made by whoever comes first of several processes that are started at once.
+fn new_secret_key(path: &Path) -> io::Result<String> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    // Nobody else can read the file at any moment: it is born with its mode.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.lock()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    if text.is_empty() {
+        text = random_key()?;
+        writeln!(file, "{text}")?;
+        file.sync_all()?;
+    }
+    Ok(text)
 }
 
 /// 256 bits as 64 hexadecimal digits.
@@ -120,17 +147,6 @@ fn random_key() -> io::Result<String> {
     Ok(digits
         .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
         .collect())
-}
-
-/// Nobody else can read the file at any moment: it is born with its mode.
-fn write_secret(path: &Path, key: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    writeln!(file, "{key}")?;
-    file.sync_all()
 }
 
 /// Why the shop could not be opened, and what to do.
@@ -175,6 +191,14 @@ pub enum StartError {
     /// The sessions' store cannot be used.
     #[error(transparent)]
     Sessions(#[from] SessionError),
+    /// The sessions' store does not answer.
+    #[error("{source} (sessions: {place})")]
+    NoAnswer {
+        /// Where the sessions are.
+        place: String,
+        /// What the store, or the way to it, says.
+        source: SessionError,
+    },
     /// The shop's own tables cannot be used.
     #[error("{} cannot be used ({source}): make it and its directory writable for you, or set SHOP_DATA to another directory", path.display())]
     Store {

@@ -1,6 +1,6 @@
 //! What can go wrong with a request.
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use quintette::sessions::SessionError;
 
@@ -21,13 +21,15 @@ pub(crate) enum ShopError {
 
 impl IntoResponse for ShopError {
     fn into_response(self) -> Response {
-        let status = match self {
+        match self {
             Self::Session(error) => return error.into_response(),
             Self::NotFound => return StatusCode::NOT_FOUND.into_response(),
-            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Page(_) | Self::Random(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        tracing::error!("{self}");
-        status.into_response()
+            Self::Store(_) | Self::Page(_) | Self::Random(_) => tracing::error!("{self}"),
+        }
+        if matches!(self, Self::Store(_)) {
+            let seconds = [(header::RETRY_AFTER, "2")];
+            return (StatusCode::SERVICE_UNAVAILABLE, seconds).into_response();
+        }
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 }

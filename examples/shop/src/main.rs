@@ -1,16 +1,19 @@
 //! Opens the shop: `cargo run --release -p shop`.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::net::Ipv4Addr;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use shop::app::Shop;
 use shop::config::{Config, StartError, port};
-use tokio::net::TcpListener;
+use shop::place::place;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal;
 use tracing_subscriber::EnvFilter;
 
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
 /// How long requests that are under way may take to end, once the shop closes.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -33,27 +36,33 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), StartError> {
     let config = Config::from_environment()?;
-    let address = (Ipv4Addr::LOCALHOST, port()?);
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Listen {
-            port: address.1,
-            source,
-        })?;
-    let engine = config.settings.session_engine;
-    let database = config.database_file();
+    let port = port()?;
+    let failed = |source| StartError::Listen { port, source };
+    // Taken now, so that a port in use is told at once; listened on when the shop is open, so that a proxy sends nobody
+    // to a closed door.
+    let socket = bind(port).map_err(failed)?;
+    let sessions = place(&config.settings);
     let shop = Shop::open(config).await?;
+    let listener = socket.listen(BACKLOG).map_err(failed)?;
     if let Ok(address) = listener.local_addr() {
         // Whoever closed the output does not read it; the shop goes on.
         let _ = writeln!(
-            std::io::stdout(),
-            "Five Leaves is open at http://{address} (sessions: {engine}, database: {})",
-            database.display()
+            io::stdout(),
+            "Five Leaves is open at http://{address} (sessions: {sessions})"
         );
     }
     serve(listener, &shop).await;
     shop.close().await;
     Ok(())
+}
+
+fn bind(port: u16) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    // Connections of a shop that was here before do not keep the port. (On Windows this would let two listen.)
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    Ok(socket)
 }
 
 async fn serve(listener: TcpListener, shop: &Shop) {

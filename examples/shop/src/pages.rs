@@ -120,7 +120,8 @@ fn explanation(status: StatusCode) -> (&'static str, &'static str) {
         ),
         StatusCode::SERVICE_UNAVAILABLE => (
             "Back in a moment",
-            "The shop cannot reach its store just now. Nothing is lost: try again in a few seconds.",
+            "The shop cannot look up your visit just now. Try again in a few seconds, and check your cart if you were \
+             changing it.",
         ),
         StatusCode::PAYLOAD_TOO_LARGE => (
             "That is too much",

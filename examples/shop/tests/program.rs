@@ -20,6 +20,13 @@ fn shop(directory: &Path) -> Command {
 
 /// What the shop says of why it did not open.
 fn refusal(command: &mut Command) -> String {
+    let text = refusal_and_log(command);
+    assert!(text.starts_with("error: "), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+fn refusal_and_log(command: &mut Command) -> String {
     let Output {
         status,
         stdout,
@@ -27,8 +34,6 @@ fn refusal(command: &mut Command) -> String {
     } = command.output().unwrap();
     let text = String::from_utf8(stderr).unwrap();
     assert_eq!((status.code(), stdout.len()), (Some(1), 0), "{text}");
-    assert!(text.starts_with("error: "), "{text}");
-    assert_eq!(text.lines().count(), 1, "{text}");
     text
 }
 
@@ -119,6 +124,26 @@ fn a_secret_key_that_is_too_short_is_refused() {
         "{text}"
     );
     assert!(!text.contains("tea"), "{text}");
+}
+
+#[test]
+fn a_store_that_is_down_at_the_start_is_named_without_its_password() {
+    let directory = tempdir().unwrap();
+    // Nobody listens at port 1.
+    let postgres = "postgres://tea:hunter2@127.0.0.1:1/shop";
+    let redis = "redis://:hunter2@127.0.0.1:1/0";
+    let memcached = "memcached://127.0.0.1:1";
+    for settings in [
+        [("SESSION_ENGINE", "db"), ("DATABASE_URL", postgres)],
+        [("SESSION_ENGINE", "cache"), ("CACHE_URL", redis)],
+        [("SESSION_ENGINE", "cache"), ("CACHE_URL", memcached)],
+    ] {
+        let text = refusal_and_log(shop(directory.path()).envs(settings));
+        let last = text.lines().last().unwrap();
+        assert!(last.starts_with("error: "), "{text}");
+        assert!(last.contains("127.0.0.1:1"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
 }
 
 #[test]
