@@ -2,6 +2,7 @@
 //! in the cache.
 
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +24,16 @@ struct GatedCache {
     inner: MemoryCache,
     after_set: Place,
     before_replace: Place,
+    is_down: AtomicBool,
+}
+
+impl GatedCache {
+    fn answer(&self) -> Result<(), CacheError> {
+        if self.is_down.load(Ordering::SeqCst) {
+            return Err(CacheError::new("connection refused"));
+        }
+        Ok(())
+    }
 }
 
 type Place = Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>;
@@ -63,10 +74,12 @@ async fn pass(place: &Place) {
 #[async_trait::async_trait]
 impl Cache for GatedCache {
     async fn get(&self, name: &str) -> Result<Option<Cached>, CacheError> {
+        self.answer()?;
         self.inner.get(name).await
     }
 
     async fn set(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<Revision, CacheError> {
+        self.answer()?;
         let set = self.inner.set(name, value, ttl).await?;
         pass(&self.after_set).await;
         Ok(set)
@@ -78,6 +91,7 @@ impl Cache for GatedCache {
         value: Vec<u8>,
         ttl: Duration,
     ) -> Result<Option<Revision>, CacheError> {
+        self.answer()?;
         self.inner.add(name, value, ttl).await
     }
 
@@ -88,6 +102,7 @@ impl Cache for GatedCache {
         value: Vec<u8>,
         ttl: Duration,
     ) -> Result<Swapped<Revision>, CacheError> {
+        self.answer()?;
         pass(&self.before_replace).await;
         self.inner.replace(name, seen, value, ttl).await
     }
@@ -98,10 +113,12 @@ impl Cache for GatedCache {
         seen: &Revision,
         ttl: Duration,
     ) -> Result<Swapped, CacheError> {
+        self.answer()?;
         self.inner.touch(name, seen, ttl).await
     }
 
     async fn delete(&self, name: &str, seen: Option<&Revision>) -> Result<Swapped, CacheError> {
+        self.answer()?;
         self.inner.delete(name, seen).await
     }
 }
@@ -260,4 +277,61 @@ async fn a_writer_of_the_same_data_does_not_hide_what_another_wrote_after_it() {
             assert_eq!(row.unwrap(), r#"{"n":1}"#);
         }
     }
+}
+
+/// What another process would find in the cache.
+async fn cached(scene: &Scene) -> Option<Vec<u8>> {
+    let name = format!(":1:django.contrib.sessions.cached_db{}", scene.key.as_str());
+    let cached = scene.cache.inner.get(&name).await.unwrap();
+    cached.map(|cached| cached.value)
+}
+
+/// Waits until the cache holds nothing of the session any more.
+async fn is_paid(scene: &Scene) {
+    for _ in 0..1_000 {
+        if cached(scene).await.is_none() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("after 10 s, the cache still holds what is older than the row");
+}
+
+#[tokio::test]
+async fn a_logout_while_the_cache_is_away_is_a_logout_when_it_is_back() {
+    let scene = Scene::new().await;
+    scene.cache.is_down.store(true, Ordering::SeqCst);
+    let logged_out = scene.engine.delete(&scene.key, None).await.unwrap();
+    assert_eq!(logged_out, Deleted::Deleted);
+    scene.cache.is_down.store(false, Ordering::SeqCst);
+    assert!(cached(&scene).await.is_some(), "it was told nothing");
+    assert_eq!(scene.read().await, (None, None));
+    is_paid(&scene).await;
+    assert_eq!(scene.read().await, (None, None));
+}
+
+#[tokio::test]
+async fn what_was_written_while_the_cache_was_away_is_read_when_it_is_back() {
+    let scene = Scene::new().await;
+    scene.cache.is_down.store(true, Ordering::SeqCst);
+    assert!(matches!(scene.write(1).await.unwrap(), Replaced::Stored(_)));
+    scene.cache.is_down.store(false, Ordering::SeqCst);
+    let written = Some(r#"{"n":1}"#.to_owned());
+    assert_eq!(scene.read().await, (written.clone(), written.clone()));
+    is_paid(&scene).await;
+    assert_eq!(scene.read().await, (written.clone(), written));
+    assert!(cached(&scene).await.is_some(), "it is used again");
+}
+
+#[tokio::test]
+async fn a_writer_who_vanishes_before_the_cache_has_followed_leaves_nothing_older() {
+    let scene = Scene::new().await;
+    let mut gate = Gate::at(&scene.cache.before_replace);
+    let writer = scene.write(1);
+    gate.reached(&writer).await;
+    writer.abort();
+    assert!(writer.await.unwrap_err().is_cancelled());
+    let written = Some(r#"{"n":1}"#.to_owned());
+    assert_eq!(scene.read().await, (written.clone(), written));
+    is_paid(&scene).await;
 }

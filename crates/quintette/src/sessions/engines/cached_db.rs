@@ -1,3 +1,5 @@
+mod owed;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +13,7 @@ use tracing::warn;
 use super::{DbEngine, expires_at, ttl};
 use crate::cache::{CacheError, NamedCache, Swapped};
 use crate::db::Database;
+use owed::Owed;
 
 /// Django's `KEY_PREFIX` of this engine (`django/contrib/sessions/backends/cached_db.py`).
 const KEY_PREFIX: &str = "django.contrib.sessions.cached_db";
@@ -36,18 +39,21 @@ const MARKER_TTL: Duration = Duration::from_mins(1);
 /// To Django a marker is a pickled `None`, which it takes for an empty place: it reads the row. A marker expires after a
 /// minute, should its owner vanish; the rules do not depend on that time.
 ///
-/// A cache that fails costs speed, never the request. These windows remain:
+/// A cache that fails costs speed, never the request: what it could not be told, this process owes it, and does not read
+/// there until it has been told. These windows remain:
 ///
 /// - A Django process fills and writes the cache without comparing. A Django reader that is slow between its row and
 ///   its fill can leave an older value there, as it can among Django processes, until the next write or expiry.
-/// - While this process cannot reach the cache but others can, or where it is killed between the row and the cache, what
-///   others put there stays until it expires.
+/// - While this process cannot reach the cache but others can, they may read what is older there than the row. This
+///   process itself reads the row, and deletes the entry as soon as it reaches the cache again. Where it is killed before
+///   that, or between the row and the cache, the entry stays until it expires.
 /// - `LocMemCache` is one process's own. Another process that serves the same sessions has another one, which does not
 ///   follow: with several processes, take a cache that they share.
 #[derive(Clone, Debug)]
 pub struct CachedDbEngine {
     db: DbEngine,
     cache: NamedCache,
+    owed: Owed,
 }
 
 impl CachedDbEngine {
@@ -63,6 +69,7 @@ impl CachedDbEngine {
     ) -> Result<Self, SessionError> {
         Ok(Self {
             db: DbEngine::new(database, settings).await?,
+            owed: Owed::new(cache.clone()),
             cache,
         })
     }
@@ -84,6 +91,9 @@ impl SessionEngine for CachedDbEngine {
     /// From the cache, without a revision; else from the row, which then fills the cache.
     async fn load(&self, key: &SessionKey) -> Result<Option<Stored>, SessionError> {
         let name = self.name(key);
+        if self.owed.contains(&name) {
+            return self.db.load(key).await;
+        }
         let marker = match self.cache.cache().get(&name).await {
             Ok(Some(cached)) => match self.cache.values().decode(&cached.value) {
                 Ok(Some(data)) => {
@@ -131,6 +141,7 @@ impl SessionEngine for CachedDbEngine {
         let marker = self.add_marker(&name).await;
         let created = self.db.create(key, record).await?;
         if let Created::Stored(_) = created {
+            // Nothing is owed where it does not follow: of a new key the cache holds nothing older.
             self.follow(&name, marker.as_ref(), record).await;
         }
         Ok(created)
@@ -143,9 +154,12 @@ impl SessionEngine for CachedDbEngine {
         record: &Record<'_>,
     ) -> Result<Replaced, SessionError> {
         let name = self.name(key);
+        let debt = self.owed.debt(&name);
         let marker = self.set_marker(&name).await;
         let replaced = self.db.replace(key, seen, record).await?;
-        self.settle(&name, marker.as_ref(), &replaced, record).await;
+        if self.settle(&name, marker.as_ref(), &replaced, record).await {
+            debt.settle();
+        }
         Ok(replaced)
     }
 
@@ -156,9 +170,12 @@ impl SessionEngine for CachedDbEngine {
         record: &Record<'_>,
     ) -> Result<Replaced, SessionError> {
         let name = self.name(key);
+        let debt = self.owed.debt(&name);
         let marker = self.set_marker(&name).await;
         let touched = self.db.touch(key, seen, record).await?;
-        self.settle(&name, marker.as_ref(), &touched, record).await;
+        if self.settle(&name, marker.as_ref(), &touched, record).await {
+            debt.settle();
+        }
         Ok(touched)
     }
 
@@ -168,11 +185,18 @@ impl SessionEngine for CachedDbEngine {
         seen: Option<&Revision>,
     ) -> Result<Deleted, SessionError> {
         let name = self.name(key);
+        let debt = self.owed.debt(&name);
         let marker = self.set_marker(&name).await;
         let deleted = self.db.delete(key, seen).await?;
-        match deleted {
+        let settled = match deleted {
             Deleted::Deleted | Deleted::Gone => self.remove(&name).await,
-            Deleted::Conflict => self.remove_marker(&name, marker.as_ref()).await,
+            Deleted::Conflict => {
+                self.remove_marker(&name, marker.as_ref()).await;
+                true
+            }
+        };
+        if settled {
+            debt.settle();
         }
         Ok(deleted)
     }
@@ -194,29 +218,31 @@ impl SessionEngine for CachedDbEngine {
 }
 
 impl CachedDbEngine {
-    /// After a write: the cache follows where the row has changed; else it is left to whoever changes it.
+    /// After a write: the cache follows where the row has changed; else it is left to whoever changes it. Says whether
+    /// that is done.
     async fn settle(
         &self,
         name: &str,
         marker: Option<&Marker>,
         replaced: &Replaced,
         record: &Record<'_>,
-    ) {
+    ) -> bool {
         match replaced {
             Replaced::Stored(_) => self.follow(name, marker, record).await,
-            Replaced::Conflict | Replaced::Gone => self.remove_marker(name, marker).await,
+            Replaced::Conflict | Replaced::Gone => {
+                self.remove_marker(name, marker).await;
+                true
+            }
         }
     }
 
     /// After the row has changed: its value in the marker's place, or nothing (rule 2).
-    async fn follow(&self, name: &str, marker: Option<&Marker>, record: &Record<'_>) {
+    async fn follow(&self, name: &str, marker: Option<&Marker>, record: &Record<'_>) -> bool {
         let filled = match marker {
             Some(marker) => self.fill(name, marker, record).await,
             None => false,
         };
-        if !filled {
-            self.remove(name).await;
-        }
+        filled || self.remove(name).await
     }
 
     /// A reader's marker: only where nothing is. `None` where something is, or the cache fails.
@@ -277,9 +303,9 @@ impl CachedDbEngine {
     }
 
     /// Deletes whatever is there.
-    async fn remove(&self, name: &str) {
+    async fn remove(&self, name: &str) -> bool {
         let removed = self.cache.cache().delete(name, None).await;
-        let _ = removed.inspect_err(report);
+        removed.inspect_err(report).is_ok()
     }
 
     /// A value that nobody else has. Without randomness there is none, and the cache is left alone.
