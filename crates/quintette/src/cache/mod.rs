@@ -13,7 +13,6 @@ mod redis;
 mod values;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 #[cfg(feature = "redis")]
 use chrono::TimeDelta;
@@ -62,6 +61,10 @@ impl NamedCache {
     /// # Errors
     ///
     /// Where there is no such alias, or its backend is not to be had.
+    #[cfg_attr(
+        not(feature = "database"),
+        expect(clippy::unused_async, reason = "only a table waits for its database")
+    )]
     pub async fn connect(settings: &Settings, alias: &str) -> Result<Self, SessionError> {
         let cache = entry(settings, alias)?;
         #[cfg(feature = "database")]
@@ -69,7 +72,7 @@ impl NamedCache {
             let database = Database::connect(settings).await?;
             return Self::in_table(&database, alias, cache).await;
         }
-        Self::open(settings, alias, cache, settings.session_store_timeout)
+        Self::open(settings, alias, cache, 1)
     }
 
     /// The same in front of this database, which a `DatabaseCache` shares. Only a quarter of `SESSION_STORE_TIMEOUT` is
@@ -89,16 +92,16 @@ impl NamedCache {
         if cache.backend == CacheBackend::Database {
             return Self::in_table(database, alias, cache).await;
         }
-        Self::open(settings, alias, cache, settings.session_store_timeout / 4)
+        Self::open(settings, alias, cache, 4)
     }
 
     fn open(
         settings: &Settings,
         alias: &str,
         cache: &CacheSettings,
-        timeout: Duration,
+        nth_of_timeout: u32,
     ) -> Result<Self, SessionError> {
-        let mut values = Values::Pickle;
+        let timeout = settings.session_store_timeout / nth_of_timeout;
         let backend: Arc<dyn Cache> = match cache.backend {
             CacheBackend::LocMem => Arc::new(LocalCache::new(max_entries(alias, cache)?)),
             CacheBackend::FileBased => {
@@ -119,13 +122,13 @@ impl NamedCache {
             CacheBackend::Redis | CacheBackend::DjangoRedis => {
                 let (redis, written) = RedisCache::from_settings(cache, timeout)
                     .map_err(|advice| misconfigured(format!("CACHES[{alias:?}]: {advice}")))?;
-                values = written;
                 // Only then is it worth the asking.
-                if settings.session_touch_interval > TimeDelta::zero() {
-                    Arc::new(redis.with_ttl())
+                let redis = if settings.session_touch_interval > TimeDelta::zero() {
+                    redis.with_ttl()
                 } else {
-                    Arc::new(redis)
-                }
+                    redis
+                };
+                return Ok(Self::with_names(Arc::new(redis), cache, written));
             }
             #[cfg(feature = "memcached")]
             CacheBackend::Memcached(_) => {
@@ -140,7 +143,7 @@ impl NamedCache {
                 )));
             }
         };
-        Ok(Self::with_names(backend, cache, values))
+        Ok(Self::with_names(backend, cache, Values::Pickle))
     }
 
     #[cfg(feature = "database")]

@@ -1,5 +1,7 @@
 use quintette_core::json::JsonError;
-use quintette_core::pickle::{self, PickleError};
+#[cfg(any(feature = "database", feature = "redis"))]
+use quintette_core::pickle;
+use quintette_core::pickle::PickleError;
 use quintette_core::session::{SessionData, SessionError};
 
 #[cfg(feature = "redis")]
@@ -72,6 +74,7 @@ impl Values {
     /// A value that Python takes for `None`, different for each nonce.
     ///
     /// It is never compressed: django-redis takes what it cannot decompress as it is.
+    #[cfg(feature = "database")]
     pub(crate) fn marker(self, nonce: &[u8; 16]) -> Vec<u8> {
         match self {
             #[cfg(feature = "redis")]
@@ -100,7 +103,7 @@ impl Serializer {
 }
 
 /// `null`, and the bits of the nonce as the white space behind it.
-#[cfg(feature = "redis")]
+#[cfg(all(feature = "database", feature = "redis"))]
 fn json_marker(nonce: &[u8; 16]) -> Vec<u8> {
     let bits = nonce
         .iter()
@@ -109,5 +112,5 @@ fn json_marker(nonce: &[u8; 16]) -> Vec<u8> {
     b"null".iter().copied().chain(white_space).collect()
 }
 
-#[cfg(all(test, feature = "redis"))]
+#[cfg(all(test, feature = "database", feature = "redis"))]
 mod tests;

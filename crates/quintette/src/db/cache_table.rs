@@ -119,6 +119,7 @@ impl TableName {
         Ok(Self(name.to_owned()))
     }
 
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
