@@ -1,7 +1,9 @@
 """What lies in a cache: the same bytes from both, the same time to live; and what a fault or an attacker puts there."""
 
+import io
 import json
 import pickle
+import time
 import zlib
 from random import Random
 
@@ -24,8 +26,9 @@ def data_in(store, key):
     if isinstance(store.cache, DjangoRedisJson):
         return json.loads(raw)
     if store.kind == "cache/filebased":
-        raw = raw[raw.index(b".", len(pickle.dumps(0.5)) - 1) + 1 :]
-        return pickle.loads(zlib.decompress(raw))
+        file = io.BytesIO(raw)
+        assert pickle.load(file) > time.time()
+        return pickle.loads(zlib.decompress(file.read()))
     if store.kind == "cache/django-redis-zlib":
         raw = zlib.decompress(raw) if raw[:1] == b"\x78" else raw
     return pickle.loads(raw)
