@@ -93,7 +93,7 @@ mod schema {
             [
                 "django_migrations.app character varying(255) NO ",
                 "django_migrations.applied timestamp with time zone NO ",
-                "django_migrations.id integer NO BY DEFAULT",
+                "django_migrations.id bigint NO BY DEFAULT",
                 "django_migrations.name character varying(255) NO ",
                 "django_session.expire_date timestamp with time zone NO ",
                 "django_session.session_data text NO ",
