@@ -11,7 +11,6 @@ mod statements;
 mod url;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
@@ -27,9 +26,6 @@ use super::{CacheTable, Driver, Migrated, SessionTable, TableName};
 use cache_table::MysqlCacheTable;
 use session_table::MysqlSessionTable;
 use url::Location;
-
-/// How long the first connection may take.
-const START_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A MySQL or MariaDB database: by its URL, or the pool of an application that has one.
 #[derive(Clone, Debug)]
@@ -72,7 +68,7 @@ impl MysqlDatabase {
             connections: Connections::own(options, max_connections, timeout),
             time_zone: settings.into(),
         };
-        let deadline = Instant::now() + timeout.max(START_UP_TIMEOUT);
+        let deadline = Instant::now() + timeout;
         match database.connections.acquire(deadline).await {
             Ok(_) => Ok(database),
             Err(failure) => Err(cannot_open(&database.place, &failure)),
