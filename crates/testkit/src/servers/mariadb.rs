@@ -1,3 +1,4 @@
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -71,6 +72,8 @@ impl MariaDb {
             abandon: Abandon::Kill,
         };
         let server = Server::start(recipe, |directory| {
+            fs::create_dir(temporary(directory))
+                .map_err(ServerError::io("make a temporary directory"))?;
             let mut command = process::bound_to_this_process("KILL", None, &installer)?;
             command.args(common(directory)).current_dir(directory);
             command.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
@@ -152,12 +155,18 @@ impl MariaDb {
     }
 }
 
+/// Where a server keeps its temporary tables. Each that starts deletes those that it finds, another's too.
+fn temporary(directory: &Path) -> PathBuf {
+    directory.join("tmp")
+}
+
 /// What the server and its installer both take; `--no-defaults` only as the first.
 fn common(directory: &Path) -> Vec<String> {
     let data = directory.join("data");
     let mut arguments = vec![
         "--no-defaults".to_owned(),
         format!("--datadir={}", data.display()),
+        format!("--tmpdir={}", temporary(directory).display()),
     ];
     if process::is_root() {
         arguments.push("--user=root".to_owned());
