@@ -4,11 +4,11 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use quintette::sessions::{self, Cleared};
+use quintette::sessions::{self, Cleared, SessionEngine};
 use quintette::settings::{SessionEngineName, Settings};
 
 use crate::error::Error;
-use crate::output::count;
+use crate::output::{count, print_note};
 
 /// Removes expired sessions in batches, and tells how far it is.
 pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
@@ -32,21 +32,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
         _ => {}
     }
     let sessions = sessions::connect(settings).await?;
-    let cleared = if std::io::stderr().is_terminal() {
-        let bar = Bar::new();
-        let cleared = sessions
-            .engine()
-            .clear_expired(&mut |cleared| bar.show(cleared))
-            .await;
-        bar.0.finish_and_clear();
-        cleared?
-    } else {
-        let mut lines = Lines::default();
-        sessions
-            .engine()
-            .clear_expired(&mut |cleared| lines.show(cleared))
-            .await?
-    };
+    let cleared = clear(&*sessions.engine()).await?;
     match cleared.removed {
         0 => writeln!(out, "No session has expired; there is nothing to clear.")?,
         removed => writeln!(out, "Removed {}.", count(removed, "expired session"))?,
@@ -57,39 +43,91 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     Ok(())
 }
 
-/// On a terminal.
+/// To the end, or until somebody types Ctrl-C or the store fails: then it tells what is removed all the same.
+async fn clear(engine: &dyn SessionEngine) -> Result<Cleared, Error> {
+    let mut progress = Progress::new();
+    let mut so_far = Cleared::default();
+    let mut show = |cleared| {
+        so_far = cleared;
+        progress.show(cleared);
+    };
+    let ended = tokio::select! {
+        ended = engine.clear_expired(&mut show) => ended.map_err(Error::from),
+        // Where the signal cannot be waited for, it ends the program as ever.
+        Ok(()) = tokio::signal::ctrl_c() => Err(Error::Other("interrupted".to_owned())),
+    };
+    progress.end();
+    if ended.is_err() && so_far.removed > 0 {
+        let expired = so_far.expired.unwrap_or_default().max(so_far.removed);
+        // What became of the batch that was under way, only the store knows.
+        print_note(&format!(
+            "at least {} of {} removed; run it again to remove the others",
+            HumanCount(so_far.removed),
+            count(expired, "expired session"),
+        ));
+    }
+    ended
+}
+
+enum Progress {
+    Bar(Bar),
+    Lines(Lines),
+}
+
+impl Progress {
+    fn new() -> Self {
+        if std::io::stderr().is_terminal() {
+            Self::Bar(Bar::new())
+        } else {
+            Self::Lines(Lines::default())
+        }
+    }
+
+    fn show(&mut self, cleared: Cleared) {
+        match self {
+            Self::Bar(bar) => bar.show(cleared),
+            Self::Lines(lines) => lines.show(cleared),
+        }
+    }
+
+    fn end(&self) {
+        if let Self::Bar(bar) = self {
+            bar.0.finish_and_clear();
+        }
+    }
+}
+
+/// On a terminal, and as wide as that.
 struct Bar(ProgressBar);
 
 impl Bar {
     fn new() -> Self {
         let bar = ProgressBar::no_length().with_message("Looking for expired sessions");
-        bar.set_style(
-            ProgressStyle::with_template("{spinner} {msg} {human_pos}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-        );
+        bar.set_style(style("{spinner} {msg}"));
         bar.enable_steady_tick(Duration::from_millis(100));
         Self(bar)
     }
 
     fn show(&self, cleared: Cleared) {
-        if self.0.length().is_none() {
+        let Some(expired) = cleared.expired else {
+            self.0.set_message("Removed expired sessions:");
+            self.0.set_style(style("{spinner} {msg} {human_pos}"));
+            self.0.set_position(cleared.removed);
+            return;
+        };
+        if self.0.length().is_none() && expired > 0 {
             self.0.set_message("Removing expired sessions");
-        }
-        if let Some(expired) = cleared.expired.filter(|expired| *expired > 0) {
-            if self.0.length().is_none() {
-                let style = ProgressStyle::with_template(
-                    "{msg} [{bar:30}] {human_pos} of {human_len}, {eta} left",
-                );
-                self.0.set_style(
-                    style
-                        .unwrap_or_else(|_| ProgressStyle::default_bar())
-                        .progress_chars("=> "),
-                );
-            }
-            self.0.set_length(expired.max(cleared.removed));
+            let with_bar = style("{msg} [{wide_bar}] {human_pos} of {human_len}, {eta} left");
+            self.0.set_style(with_bar.progress_chars("=> "));
+            self.0.set_length(expired);
+            self.0.reset_eta();
         }
         self.0.set_position(cleared.removed);
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 /// In a log or a mail from cron: a line for each tenth, or for each ten thousand where nobody knows how many there are.

@@ -1,3 +1,6 @@
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
 use crate::site::{Site, keys};
 
 const PAST: &str = "2020-01-01 00:00:00";
@@ -18,6 +21,88 @@ async fn thousands_of_expired_sessions_go_in_batches_and_the_others_stay() {
         "{ran:?}"
     );
     assert_eq!(site.rows().await, 7);
+}
+
+/// 2,500 expired sessions and 7 others. The third batch ends as the trigger has it.
+async fn site_with_trigger(trigger: &'static str) -> Site {
+    let site = Site::migrated();
+    let all = keys(2_507);
+    site.insert(&all[..2_500], "{}", PAST).await;
+    site.insert(&all[2_500..], r#"{"n":1}"#, FUTURE).await;
+    site.execute(trigger).await;
+    site
+}
+
+const ENDLESS: &str = "CREATE TRIGGER endless BEFORE DELETE ON django_session WHEN OLD.session_key LIKE '00001234%' \
+    BEGIN SELECT COUNT(*) FROM (WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT n FROM n); END";
+
+const REFUSED: &str = "CREATE TRIGGER refused BEFORE DELETE ON django_session WHEN OLD.session_key LIKE '00001234%' \
+    BEGIN SELECT RAISE(ABORT, 'refused'); END";
+
+/// A clean-up that is in the midst of its third batch, and will be for ever.
+fn in_the_midst(site: &Site) -> (Child, BufReader<ChildStderr>) {
+    let mut command = site.command(&["clearsessions"]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while line != "1,000 of 2,500 removed\n" {
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it has ended");
+    }
+    (child, stderr)
+}
+
+/// Two batches are gone, and the third is there; the next clean-up takes it.
+async fn the_next_one_does_the_rest(site: &Site) {
+    assert_eq!(site.rows().await, 1_507);
+    site.execute("DROP TRIGGER endless").await;
+    let ran = site.run(&["clearsessions"]);
+    assert_eq!(ran.stdout, "Removed 1,500 expired sessions.\n", "{ran:?}");
+    assert_eq!(site.rows().await, 7);
+}
+
+#[tokio::test]
+async fn one_that_is_interrupted_says_what_it_removed_and_the_next_one_does_the_rest() {
+    let site = site_with_trigger(ENDLESS).await;
+    let (mut child, mut stderr) = in_the_midst(&site);
+    let kill = format!("kill -INT {}", child.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut said = String::new();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(
+        said,
+        "note: at least 1,000 of 2,500 expired sessions removed; run it again to remove the others\n\
+         error: interrupted\n"
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    the_next_one_does_the_rest(&site).await;
+}
+
+#[tokio::test]
+async fn one_that_is_killed_leaves_nothing_to_mend_and_the_next_one_does_the_rest() {
+    let site = site_with_trigger(ENDLESS).await;
+    let (mut child, _) = in_the_midst(&site);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    the_next_one_does_the_rest(&site).await;
+}
+
+#[tokio::test]
+async fn one_that_fails_says_what_it_removed_until_then() {
+    let site = site_with_trigger(REFUSED).await;
+    let ran = site.run(&["clearsessions"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{ran:?}");
+    let note = "note: at least 1,000 of 2,500 expired sessions removed";
+    assert!(ran.stderr.contains(note), "{ran:?}");
+    assert!(ran.stderr.contains("error: ") && ran.stderr.contains("refused"));
+    assert_eq!(site.rows().await, 1_507);
 }
 
 #[tokio::test]
