@@ -17,6 +17,19 @@ pub(super) fn translate(place: &str, error: impl Into<Arc<sqlx::Error>>) -> Sess
     SessionError::unavailable(&format!("the session database {place}"), error)
 }
 
+/// The same of a statement that changes something: what was handed to the writer, and had no answer, may be done yet.
+#[cfg(feature = "sqlite")]
+pub(super) fn translate_write(place: &str, error: impl Into<Arc<sqlx::Error>>) -> SessionError {
+    let error = error.into();
+    match &*error {
+        // What SQLite itself cannot read or write is an error of the database.
+        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => {
+            SessionError::unknown(&format!("the session database {place}"), error)
+        }
+        _ => translate(place, error),
+    }
+}
+
 pub(super) fn missing_table(place: &str) -> SessionError {
     SessionError::new(
         SessionErrorKind::Unavailable,

@@ -1,6 +1,6 @@
-//! A disk that is full: of the engine `file`, and of SQLite.
+//! A disk that is full, of the engine `file` and of SQLite; and an SQLite file that is locked.
 //!
-//! Each test runs itself once more, in a mount namespace of its own with a small disk in it.
+//! Each test of a full disk runs itself once more, in a mount namespace of its own with a small disk in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,10 @@ use std::process::Command;
 use quintette::sessions::{self, SessionErrorKind, SessionKey, Sessions};
 use quintette::settings::SessionEngineName;
 
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+
+use super::load::{Keeps, Load};
 use super::{in_database, settings};
 
 /// Where the small disk is, for a test that runs on it.
@@ -144,4 +148,27 @@ fn noise(length: usize) -> String {
         .collect();
     noise.truncate(length);
     noise
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_is_locked_by_another_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("db.sqlite3");
+    let sessions = in_database(&format!("sqlite://{}", file.display())).await;
+    let load = Load::on(&sessions, Keeps::Everything).await;
+    let options = SqliteConnectOptions::new().filename(&file);
+    let mut other = options.connect().await.unwrap();
+    for _ in 0..2 {
+        load.goes_on(200).await;
+        // Until it has its turn.
+        while sqlx::query("BEGIN IMMEDIATE")
+            .execute(&mut other)
+            .await
+            .is_err()
+        {}
+        load.is_refused(40).await;
+        sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    }
+    load.goes_on(200).await;
+    load.stop().await.is_true().await;
 }

@@ -9,7 +9,7 @@ use super::SqliteDatabase;
 use super::connections::Lease;
 use super::migrations::has_table;
 use super::session_table::to_text;
-use crate::db::error::translate;
+use crate::db::error::{translate, translate_write};
 use crate::db::{CacheRow, CacheTable, TableName};
 
 /// What `manage.py createcachetable` makes (django/core/management/commands/createcachetable.py).
@@ -84,8 +84,11 @@ impl SqliteCacheTable {
     async fn write(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<u64, SessionError> {
         self.database.check_place()?;
         let written = self.database.writer.execute(query).await;
-        written
-            .map_err(|error| self.told(&error, || translate(&self.database.place, error.clone())))
+        written.map_err(|error| {
+            self.told(&error, || {
+                translate_write(&self.database.place, error.clone())
+            })
+        })
     }
 
     fn failed(&self) -> impl Fn(sqlx::Error) -> SessionError + '_ {

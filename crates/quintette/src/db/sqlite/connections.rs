@@ -7,9 +7,6 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
 use sqlx::{ConnectOptions, Sqlite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long a request waits for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Connections to one file: our own, or the pool of an application.
 ///
 /// sqlx's pool asks a connection for a sign of life whenever it comes back, which for a file is a second trip to the
@@ -23,16 +20,19 @@ pub(super) enum Connections {
 #[derive(Debug)]
 pub(super) struct Own {
     options: SqliteConnectOptions,
+    /// How long a request waits for a connection.
+    timeout: Duration,
     /// First come, first served.
     turns: Arc<Semaphore>,
     idle: Mutex<Vec<SqliteConnection>>,
 }
 
 impl Connections {
-    /// At most this many, each opened when it is first needed.
-    pub(super) fn own(options: SqliteConnectOptions, at_most: usize) -> Self {
+    /// At most this many, each opened when it is first needed. `timeout` bounds the wait for one.
+    pub(super) fn own(options: SqliteConnectOptions, at_most: usize, timeout: Duration) -> Self {
         Self::Own(Arc::new(Own {
             options,
+            timeout,
             turns: Arc::new(Semaphore::new(at_most)),
             idle: Mutex::default(),
         }))
@@ -48,7 +48,7 @@ impl Connections {
             Self::Pool(pool) => return Ok(Lease::Pool(pool.acquire().await?)),
             Self::Own(own) => own,
         };
-        let turn = tokio::time::timeout(ACQUIRE_TIMEOUT, own.turns.clone().acquire_owned()).await;
+        let turn = tokio::time::timeout(own.timeout, own.turns.clone().acquire_owned()).await;
         let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;
         let idle = own.idle().pop();

@@ -8,7 +8,6 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
@@ -22,9 +21,6 @@ use cache_table::SqliteCacheTable;
 use connections::Connections;
 use session_table::SqliteSessionTable;
 use writer::Writer;
-
-/// How long a statement waits for another process that writes, before it fails as locked.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An SQLite file, or the pool of an application that has one.
 #[derive(Clone, Debug)]
@@ -90,21 +86,26 @@ impl SqliteDatabase {
                 ),
             ));
         }
+        let timeout = settings.session_store_timeout;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(create)
-            .busy_timeout(BUSY_TIMEOUT)
+            // For as long as another process writes. Half of what a request waits, since it may stand behind another one
+            // that waits in vain; what is locked then is an error, and what has begun is not cut short.
+            .busy_timeout(timeout / 2)
             // Readers and a writer go on side by side; Django reads and writes such a file as any other.
             .journal_mode(SqliteJournalMode::Wal);
-        let writer = Connections::own(options.clone(), 1).acquire().await;
+        let writer = Connections::own(options.clone(), 1, timeout)
+            .acquire()
+            .await;
         let mut writer = writer.map_err(|error| cannot_open(path, error))?;
         check_writable(&mut writer)
             .await
             .map_err(|error| cannot_open(path, error))?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Ok(Self {
-            writer: Writer::together(writer),
-            reader: Connections::own(options, cores.clamp(4, 8)),
+            writer: Writer::together(writer, timeout),
+            reader: Connections::own(options, cores.clamp(4, 8), timeout),
             place: path.display().to_string().into(),
             file: device_and_inode(path).map(|device_and_inode| FileIdentity {
                 path: path.as_path().into(),
@@ -135,7 +136,8 @@ impl SqliteDatabase {
 
     /// One connection for all, that is never closed: with it, the database would go.
     fn open_in_memory(settings: &Settings) -> Self {
-        let connections = Connections::own(SqliteConnectOptions::new().in_memory(true), 1);
+        let options = SqliteConnectOptions::new().in_memory(true);
+        let connections = Connections::own(options, 1, settings.session_store_timeout);
         Self {
             reader: connections.clone(),
             writer: Writer::Alone(connections),

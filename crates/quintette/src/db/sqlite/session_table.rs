@@ -8,7 +8,7 @@ use sqlx::{Row, Sqlite};
 
 use super::SqliteDatabase;
 use super::connections::Lease;
-use crate::db::error::translate;
+use crate::db::error::{translate, translate_write};
 use crate::db::session_table::ExpiredBatch;
 use crate::db::{SessionRow, SessionTable};
 
@@ -50,7 +50,7 @@ impl SqliteSessionTable {
     async fn write(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<u64, SessionError> {
         self.database.check_place()?;
         let written = self.database.writer.execute(query).await;
-        written.map_err(|error| translate(&self.database.place, error))
+        written.map_err(|error| translate_write(&self.database.place, error))
     }
 
     fn failed(&self) -> impl Fn(sqlx::Error) -> SessionError + '_ {

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
@@ -21,8 +22,8 @@ type Written = Result<u64, Arc<Error>>;
 /// transaction, so that it waits for the disk once. Whoever has its answer knows its write on the disk.
 #[derive(Clone, Debug)]
 pub(super) enum Writer {
-    /// The task that has the connection.
-    Together(mpsc::Sender<Write>),
+    /// The task that has the connection, and how long a request waits for it.
+    Together(mpsc::Sender<Write>, Duration),
     /// Each statement by itself: on an application's pool, or in memory.
     Alone(Connections),
 }
@@ -36,20 +37,24 @@ pub(super) struct Write {
 
 impl Writer {
     /// Starts the task, which ends with the last handle.
-    pub(super) fn together(connection: Lease) -> Self {
+    pub(super) fn together(connection: Lease, timeout: Duration) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         tokio::spawn(write_all(connection, receiver));
-        Self::Together(sender)
+        Self::Together(sender, timeout)
     }
 
     /// Runs a statement that is a transaction by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where its turn did not come or end in time: it may still be carried out.
     ///
     /// # Cancellation
     ///
     /// A statement whose caller vanishes is carried out, or was never begun.
     pub(super) async fn execute(&self, mut query: Query<'_, Sqlite, SqliteArguments>) -> Written {
-        let writes = match self {
-            Self::Together(writes) => writes,
+        let (writes, timeout) = match self {
+            Self::Together(writes, timeout) => (writes, *timeout),
             Self::Alone(connections) => {
                 let mut connection = connections.acquire().await?;
                 return Ok(query.execute(&mut *connection).await?.rows_affected());
@@ -65,15 +70,24 @@ impl Writer {
             arguments,
             answer,
         };
-        writes.send(write).await.map_err(|_| Error::WorkerCrashed)?;
-        answered.await.map_err(|_| Error::WorkerCrashed)?
+        let written = async {
+            writes.send(write).await.map_err(|_| Error::WorkerCrashed)?;
+            answered.await.map_err(|_| Error::WorkerCrashed)?
+        };
+        match tokio::time::timeout(timeout, written).await {
+            Ok(written) => written,
+            Err(elapsed) => Err(Arc::new(Error::Io(elapsed.into()))),
+        }
     }
 }
 
 async fn write_all(mut connection: Lease, mut writes: mpsc::Receiver<Write>) {
     let mut batch = Vec::with_capacity(TOGETHER);
     while writes.recv_many(&mut batch, TOGETHER).await > 0 {
+        // Who has waited for too long was told that nobody knows; it is better not done.
+        batch.retain(|write| !write.answer.is_closed());
         let answers = match batch.as_slice() {
+            [] => continue,
             [write] => vec![run(&mut connection, write).await.map_err(Arc::new)],
             several => run_together(&mut connection, several).await,
         };
