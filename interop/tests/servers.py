@@ -71,15 +71,23 @@ def die_with_parent():
 # Below the range that outgoing connections take theirs from: what is free now stays free until the server has it.
 PORTS = itertools.cycle(range(20_000 + os.getpid() % 10_000, 31_000))
 
+# Ports that no other process of these tests takes meanwhile, nor the servers of crates/testkit (place.rs): the kernel gives
+# an abstract name to one process at a time, and takes it back when that ends.
+CLAIMS = {}
+
 
 def free_port():
     for port in PORTS:
-        with socket.socket() as candidate:
-            try:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0quintette-testkit-port-{port}")
+            with socket.socket() as candidate:
                 candidate.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+        except OSError:
+            claim.close()
+            continue
+        CLAIMS[port] = claim
+        return port
 
 
 class Server:
@@ -127,7 +135,10 @@ class Server:
                 self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
-        return self.process.wait()
+        status = self.process.wait()
+        if claim := CLAIMS.pop(self.port, None):
+            claim.close()
+        return status
 
     def __repr__(self):
         return f"<{self.name} at {self.url}>"
