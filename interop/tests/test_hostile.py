@@ -277,7 +277,8 @@ def test_broken_pickles_are_no_failure(kind, shared_store, probe):
 
 
 # A quoted cookie may hold any character as an octal escape; these no database, file system or cache takes for a key.
-UNSTORABLE = ["\\000", "abcdefgh\\000ijkl", "abcdefgh\\012ijkl", "abcdefgh ijkl", "abcdefgh\\377\\376", "\\355\\240\\200abcdefgh", "é" * 300]
+TOO_SHORT = "\\000"
+UNSTORABLE = [TOO_SHORT, TOO_SHORT * 8, "abcdefgh\\000ijkl", "abcdefgh\\012ijkl", "abcdefgh ijkl", "abcdefgh\\377\\376", "\\355\\240\\200abcdefgh", "é" * 300]
 
 
 @pytest.mark.beyond_django(sometimes=True)
@@ -287,5 +288,6 @@ def test_a_key_that_cannot_be_stored_is_no_failure(server, store, value, operati
     before = stored(store)
     answer = Visitor().ops(server, *operations, cookie=f'sessionid="{value}"')
     assert answer.status < 500
-    if operations != [put("a", 1)]:
-        assert stored(store) == before
+    # What is too short for a key is none, so that a save begins a session, in Django as here.
+    begins = operations == [put("a", 1)] or (operations == [op("save")] and value == TOO_SHORT)
+    assert begins or stored(store) == before
