@@ -144,7 +144,8 @@ class RedisSentinel(Redis):
         super().__init__(directory, database)
 
     def location(self):
-        return f"redis://{self.master}/{self.number or 0}"
+        # A list: where there is one text, django-redis reads from the replicas, which may not have the session yet.
+        return [f"redis://{self.master}/{self.number or 0}"]
 
     def connect(self):
         from redis.sentinel import Sentinel
