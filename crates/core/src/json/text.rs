@@ -12,7 +12,8 @@ use std::fmt::Write as _;
 /// assert_eq!(escape_key("장바구니"), r"\uc7a5\ubc14\uad6c\ub2c8");
 /// ```
 pub fn escape_key(key: &str) -> Cow<'_, str> {
-    if key.bytes().all(is_plain) {
+    // Without a branch for each byte, so that the compiler looks at many at once.
+    if key.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
         return Cow::Borrowed(key);
     }
     let mut escaped = String::with_capacity(key.len() + 16);

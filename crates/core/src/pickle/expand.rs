@@ -1,5 +1,7 @@
 //! From the values of a pickle to JSON.
 
+use std::fmt::Write as _;
+
 use super::machine::{Id, Label, Node};
 use super::{Decoded, MAX_EXPANDED, PickleError};
 use crate::json::{MAX_DEPTH, RawJson, escape_key, python_repr};
@@ -34,7 +36,7 @@ impl<'n, 'a> Expansion<'n, 'a> {
             nodes,
             open: vec![false; nodes.len()],
             path: Vec::new(),
-            text: String::new(),
+            text: String::with_capacity(nodes.len() * 8),
             written: 0,
         }
     }
@@ -143,7 +145,10 @@ impl<'n, 'a> Expansion<'n, 'a> {
         match &self.nodes[scalar] {
             Node::Bool(true) => self.text.push_str("true"),
             Node::Bool(false) => self.text.push_str("false"),
-            Node::Int(int) => self.text.push_str(&int.to_string()),
+            Node::Int(int) => {
+                // A String takes whatever is written to it.
+                let _ = write!(self.text, "{int}");
+            }
             Node::BigInt(digits) => self.text.push_str(digits),
             Node::Float(float) => self.text.push_str(&float_text(*float)),
             Node::Str(escaped) => {

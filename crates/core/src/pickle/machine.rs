@@ -53,8 +53,9 @@ impl<'a> Machine<'a> {
     pub(super) fn run(bytes: &'a [u8]) -> Result<(Vec<Node<'a>>, Id, usize)> {
         let mut machine = Self {
             input: Reader::new(bytes),
-            nodes: Vec::new(),
-            stack: Vec::new(),
+            // A value takes some ten bytes of a session's pickle.
+            nodes: Vec::with_capacity(bytes.len() / 8),
+            stack: Vec::with_capacity(32),
             marks: Vec::new(),
             memo: Vec::new(),
             memoized: 0,
@@ -177,7 +178,8 @@ impl<'a> Machine<'a> {
             }
             opcode::DICT => {
                 let items = self.pop_mark()?;
-                Node::Dict(self.pairs(&items)?)
+                self.expect_pairs(&items)?;
+                Node::Dict(pairs(&items).collect())
             }
             opcode::FROZENSET => {
                 self.pop_mark()?;
@@ -192,21 +194,20 @@ impl<'a> Machine<'a> {
     fn step_mutation(&mut self, opcode: u8) -> Result {
         match opcode {
             opcode::APPEND => {
-                let item = self.pop()?;
-                self.extend_list(&[item])
+                let start = self.topmost(1)?;
+                self.extend_list(start)
             }
             opcode::APPENDS => {
-                let items = self.pop_mark()?;
-                self.extend_list(&items)
+                let start = self.mark()?;
+                self.extend_list(start)
             }
             opcode::SETITEM => {
-                let value = self.pop()?;
-                let key = self.pop()?;
-                self.extend_dict(&[key, value])
+                let start = self.topmost(2)?;
+                self.extend_dict(start)
             }
             opcode::SETITEMS => {
-                let items = self.pop_mark()?;
-                self.extend_dict(&items)
+                let start = self.mark()?;
+                self.extend_dict(start)
             }
             opcode::ADDITEMS => {
                 self.pop_mark()?;
@@ -340,35 +341,36 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn extend_list(&mut self, items: &[Id]) -> Result {
-        let list = self.top()?;
+    /// Takes what is on the stack from `start` on into the list below.
+    fn extend_list(&mut self, start: usize) -> Result {
+        let list = self.below(start)?;
         match &mut self.nodes[list] {
-            Node::List(list) => list.extend_from_slice(items),
+            Node::List(list) => list.extend_from_slice(&self.stack[start..]),
             Node::Opaque(_) => {}
             _ => return Err(self.input.malformed("an item for what is no list")),
         }
+        self.stack.truncate(start);
         Ok(())
     }
 
-    fn extend_dict(&mut self, items: &[Id]) -> Result {
-        let pairs = self.pairs(items)?;
-        let dict = self.top()?;
+    /// Takes what is on the stack from `start` on into the dict below.
+    fn extend_dict(&mut self, start: usize) -> Result {
+        self.expect_pairs(&self.stack[start..])?;
+        let dict = self.below(start)?;
         match &mut self.nodes[dict] {
-            Node::Dict(dict) => dict.extend(pairs),
+            Node::Dict(dict) => dict.extend(pairs(&self.stack[start..])),
             Node::Opaque(_) => {}
             _ => return Err(self.input.malformed("a member for what is no dict")),
         }
+        self.stack.truncate(start);
         Ok(())
     }
 
-    fn pairs(&self, items: &[Id]) -> Result<Vec<(Id, Id)>> {
+    fn expect_pairs(&self, items: &[Id]) -> Result {
         if !items.len().is_multiple_of(2) {
             return Err(self.input.malformed("a key without a value"));
         }
-        Ok(items
-            .chunks_exact(2)
-            .map(|pair| (pair[0], pair[1]))
-            .collect())
+        Ok(())
     }
 
     fn expect_opaque(&self) -> Result {
@@ -389,8 +391,21 @@ impl<'a> Machine<'a> {
     }
 
     fn top(&self) -> Result<Id> {
-        match self.stack.last() {
-            Some(top) if self.stack.len() > self.floor() => Ok(*top),
+        self.below(self.stack.len())
+    }
+
+    /// The topmost value below a height of the stack, which is not above its top.
+    fn below(&self, height: usize) -> Result<Id> {
+        match self.stack[..height].last() {
+            Some(top) if height > self.floor() => Ok(*top),
+            _ => Err(self.input.malformed("nothing on the stack")),
+        }
+    }
+
+    /// Where the topmost `count` values begin.
+    fn topmost(&self, count: usize) -> Result<usize> {
+        match self.stack.len().checked_sub(count) {
+            Some(start) if start >= self.floor() => Ok(start),
             _ => Err(self.input.malformed("nothing on the stack")),
         }
     }
@@ -401,11 +416,14 @@ impl<'a> Machine<'a> {
         Ok(top)
     }
 
+    /// Takes the last mark away, and returns how high the stack was there.
+    fn mark(&mut self) -> Result<usize> {
+        let mark = self.marks.pop();
+        mark.ok_or_else(|| self.input.malformed("no mark"))
+    }
+
     fn pop_mark(&mut self) -> Result<Vec<Id>> {
-        let mark = self
-            .marks
-            .pop()
-            .ok_or_else(|| self.input.malformed("no mark"))?;
+        let mark = self.mark()?;
         Ok(self.stack.split_off(mark))
     }
 
@@ -470,6 +488,10 @@ impl<'a> Machine<'a> {
 }
 
 const EXTENSION: &str = "an object of copyreg's extension registry";
+
+fn pairs(items: &[Id]) -> impl Iterator<Item = (Id, Id)> {
+    items.chunks_exact(2).map(|pair| (pair[0], pair[1]))
+}
 
 pub(super) fn named(name: &'static str) -> Node<'static> {
     Node::Opaque(Label::Named(name))

@@ -23,6 +23,7 @@ mod tests;
 mod write;
 
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 
 use crate::json::RawJson;
 use expand::Expansion;
@@ -120,9 +121,10 @@ pub fn decode_dict(
         if let Node::Str(key) = &nodes[key] {
             let value = expansion.decode(value, root)?;
             // A key that is no string may have the same text; then neither may be written.
-            if !matches!(members.get(&**key), Some(Decoded::Foreign(what)) if what.starts_with(KEY))
-            {
-                members.insert(Box::from(&**key), value);
+            match members.entry(Box::from(&**key)) {
+                Entry::Occupied(entry) if is_of_a_foreign_key(entry.get()) => {}
+                Entry::Occupied(mut entry) => drop(entry.insert(value)),
+                Entry::Vacant(entry) => drop(entry.insert(value)),
             }
         } else {
             let what = format!("{KEY}{}", expansion.type_name(key));
@@ -130,6 +132,10 @@ pub fn decode_dict(
         }
     }
     Ok(Some(members))
+}
+
+fn is_of_a_foreign_key(value: &Decoded) -> bool {
+    matches!(value, Decoded::Foreign(what) if what.starts_with(KEY))
 }
 
 /// What the name of a foreign value starts with where the key is what is foreign.

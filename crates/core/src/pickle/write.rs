@@ -19,8 +19,13 @@ use crate::json::RawJson;
 /// assert_eq!(encode_dict([("n", &one)].into_iter()), b"\x80\x04}(\x8c\x01nK\x01u.");
 /// # Ok::<(), quintette_core::json::JsonError>(())
 /// ```
-pub fn encode_dict<'a>(entries: impl Iterator<Item = (&'a str, &'a RawJson)>) -> Vec<u8> {
-    let mut out = vec![opcode::PROTO, 4, opcode::EMPTY_DICT, opcode::MARK];
+pub fn encode_dict<'a>(entries: impl Iterator<Item = (&'a str, &'a RawJson)> + Clone) -> Vec<u8> {
+    // Hardly more than its JSON: most of what is quotes and commas there is one byte here.
+    let size = entries
+        .clone()
+        .map(|(key, value)| key.len() + value.as_str().len() + 8);
+    let mut out = Vec::with_capacity(size.sum::<usize>() + 8);
+    out.extend([opcode::PROTO, 4, opcode::EMPTY_DICT, opcode::MARK]);
     for (key, value) in entries {
         push_string(&mut out, key);
         push_json(&mut out, value.as_str());
@@ -71,16 +76,16 @@ fn push_json(out: &mut Vec<u8>, json: &str) {
 
 /// The length of the string that starts here, quotes included.
 fn string_length(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    while let Some(byte) = bytes.get(at) {
+        at += match byte {
+            b'\\' => 2,
             b'"' => return at + 1,
-            _ => {}
-        }
+            _ => 1,
+        };
     }
-    text.len()
+    bytes.len()
 }
 
 fn push_string(out: &mut Vec<u8>, escaped: &str) {

@@ -179,7 +179,7 @@ impl SessionData {
         Ok(())
     }
 
-    fn json_entries(&self) -> impl Iterator<Item = (&str, &RawJson)> {
+    fn json_entries(&self) -> impl Iterator<Item = (&str, &RawJson)> + Clone {
         self.entries.iter().filter_map(|(key, value)| match value {
             Decoded::Json(raw) => Some((&**key, raw)),
             Decoded::Foreign(_) => None,
