@@ -123,7 +123,18 @@ impl Link {
     ) -> Result<Vec<Value>, Failure> {
         let Connection { mut server, end } = self.connection(deadline).await?;
         let sent_at = Instant::now();
-        let answer = server.send_packed_commands(commands, 0, commands.len());
+        let answer = async {
+            let mut each = commands.cmd_iter();
+            match (each.next(), each.next()) {
+                // Less work than a pipeline of one.
+                (Some(command), None) => Ok(vec![server.send_packed_command(command).await?]),
+                _ => {
+                    server
+                        .send_packed_commands(commands, 0, commands.len())
+                        .await
+                }
+            }
+        };
         match timeout_at(deadline, answer).await {
             Ok(Ok(values)) => {
                 let refused = values.iter().find_map(|value| match value {

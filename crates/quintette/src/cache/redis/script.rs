@@ -1,6 +1,6 @@
 use std::sync::LazyLock;
 
-use redis::Pipeline;
+use redis::{Cmd, Pipeline};
 
 /// A script in Lua about one name. It answers 1 where it did its work, 0 where something else is there, -1 where nothing
 /// is.
@@ -45,10 +45,17 @@ impl Script {
 }
 
 fn call(command: &str, script: &str, name: &str, arguments: &[&[u8]]) -> Pipeline {
-    let mut commands = redis::pipe();
-    commands.cmd(command).arg(script).arg(1).arg(name);
+    let size = arguments
+        .iter()
+        .map(|argument| argument.len())
+        .sum::<usize>();
+    let size = size + command.len() + script.len() + name.len() + 1;
+    let mut call = Cmd::with_capacity(arguments.len() + 4, size);
+    call.arg(command).arg(script).arg(1).arg(name);
     for argument in arguments {
-        commands.arg(argument);
+        call.arg(argument);
     }
+    let mut commands = Pipeline::with_capacity(1);
+    commands.add_command(call);
     commands
 }
