@@ -34,10 +34,23 @@
 //!
 //! # Features
 //!
-//! `axum` (default): [`Session`](sessions::Session) as an extractor and its errors as responses. The layers are plain
-//! tower and need no feature. `sqlite` (default): the database engines on SQLite.
-//! `redis`: caches in Redis, Redis Cluster and behind Sentinels; `redis-compressors`: the lz4, lzma and zstd of
-//! django-redis.
+//! | feature | |
+//! | --- | --- |
+//! | `axum` (default) | [`Session`](sessions::Session) as an extractor and its errors as responses. The layers are plain tower and need no feature |
+//! | `sqlite` (default) | the engines `db` and `cached_db`, and Django's cache table, on SQLite |
+//! | `postgres`, `mysql` | the same on PostgreSQL; on MariaDB and MySQL |
+//! | `redis` | caches in Redis, in a Redis Cluster and behind Sentinels |
+//! | `redis-compressors` | the lz4, lzma and zstd of django-redis |
+//! | `memcached` | caches in Memcached |
+//!
+//! `database` comes with each of the databases. TLS to a server is the application's choice: it depends on `sqlx` or
+//! `redis` itself, with the TLS feature that it wants.
+//!
+//! # When a store fails
+//!
+//! No request waits for its store for longer than `SESSION_STORE_TIMEOUT`, two seconds by default, at a time. A store that
+//! is down is an error of kind [`Unavailable`](sessions::SessionErrorKind::Unavailable), a write whose answer was lost one
+//! of kind [`Unknown`](sessions::SessionErrorKind::Unknown); both are a 503. When the store is back, so is the service.
 
 pub mod cache;
 #[cfg(feature = "database")]

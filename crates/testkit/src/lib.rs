@@ -62,8 +62,13 @@
 //!
 //! # Servers
 //!
-//! With the feature `servers`, the module `servers` starts a `PostgreSQL`, a `MariaDB`, a Redis or a Memcached that is the
-//! test's own, and a proxy that breaks the connections to it. The binary `quintette-servers` does so for a shell.
+//! With the feature `servers` (Linux alone), the module `servers` starts a `PostgreSQL`, a `MariaDB`, a Redis, a Redis
+//! Cluster, a Redis with Sentinels or a Memcached that is the test's own, and a proxy that breaks the connections to it.
+//! They are gone with the test, however it ends. The binary `quintette-servers` does so for a shell:
+//!
+//! ```console
+//! $ cargo run -p quintette-testkit --features servers --bin quintette-servers -- postgres redis
+//! ```
 
 mod cache;
 mod case;

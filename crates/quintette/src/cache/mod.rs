@@ -1,4 +1,15 @@
 //! Caches, by Django's names: where the `cache` and `cached_db` engines keep sessions.
+//!
+//! | `BACKEND` in `CACHES` | `CACHE_URL` | here | feature |
+//! | --- | --- | --- | --- |
+//! | `RedisCache`, django-redis's `RedisCache` | `redis://`, `redis+cluster://`, `redis+sentinel://` | `RedisCache` | `redis` |
+//! | `PyMemcacheCache`, `PyLibMCCache` | `memcached://`, `pylibmc://` | `MemcachedCache` | `memcached` |
+//! | `DatabaseCache` | `database://table` | `DatabaseCache` | that of the database |
+//! | `FileBasedCache` | `file:///path` | [`FileBasedCache`] | |
+//! | `LocMemCache`, the default | `locmem://` | [`LocalCache`] | |
+//! | `DummyCache` | `dummy://` | [`DummyCache`] | |
+//!
+//! Any other [`Cache`] does as well, in a [`NamedCache`], which gives it Django's names for what it keeps.
 
 mod culling;
 #[cfg(feature = "database")]
@@ -37,6 +48,15 @@ pub use redis::RedisCache;
 pub(crate) use values::Values;
 
 /// A cache of `CACHES`, with the names that Django gives to what it keeps there.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use quintette::cache::{LocalCache, NamedCache};
+///
+/// let cache = NamedCache::new(Arc::new(LocalCache::new(None)));
+/// assert_eq!(cache.name("django.contrib.sessions.cacheabc"), ":1:django.contrib.sessions.cacheabc");
+/// ```
 #[derive(Clone, Debug)]
 pub struct NamedCache {
     cache: Arc<dyn Cache>,
@@ -60,7 +80,13 @@ impl NamedCache {
     ///
     /// # Errors
     ///
-    /// Where there is no such alias, or its backend is not to be had.
+    /// Where there is no such alias, its settings mean nothing here, or this build lacks its feature. Of a `DatabaseCache`
+    /// also where its table is missing. Whether a Redis or a Memcached answers is not asked: that shows with the first
+    /// operation.
+    ///
+    /// # Cancellation
+    ///
+    /// A caller that vanishes leaves nothing behind.
     #[cfg_attr(
         not(feature = "database"),
         expect(clippy::unused_async, reason = "only a table waits for its database")
@@ -80,6 +106,10 @@ impl NamedCache {
     /// request.
     ///
     /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancellation
     ///
     /// As [`connect`](Self::connect).
     #[cfg(feature = "database")]

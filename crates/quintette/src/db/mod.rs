@@ -1,9 +1,19 @@
-//! Databases: the only room that names SQL.
+//! Databases: where the `db` and `cached_db` engines keep sessions, and `DatabaseCache` its entries.
 //!
 //! [`Database::connect`] opens what `DATABASE_URL` names; [`Database::migrate`] makes the tables as Django's migrations
 //! make them. An application that has a pool already hands it over, and the engines use it.
 //!
-//! Each kind of database is a folder with the same files. What the servers among them share stands here.
+//! | `DATABASE_URL` | here | feature |
+//! | --- | --- | --- |
+//! | `sqlite:///srv/shop/db.sqlite3` | `SqliteDatabase` | `sqlite` |
+//! | `postgres://user:password@host:5432/name` | `PostgresDatabase` | `postgres` |
+//! | `mysql://user:password@host:3306/name`, also of MariaDB | `MysqlDatabase` | `mysql` |
+//!
+//! A server's URL takes `max_connections`, and what sqlx understands of the server's own options; an unknown one is an
+//! error. Connections are opened when they are needed, and kept.
+
+// The only room that names SQL. Each kind of database is a folder with the same files; what the servers among them share
+// stands here.
 
 mod cache_table;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -41,6 +51,20 @@ pub(crate) use session_table::{SessionRow, SessionTable};
 pub use sqlite::SqliteDatabase;
 
 /// A database that holds Django's tables. A cheap handle: clones share the connections.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use quintette::db::Database;
+/// use quintette::settings::Settings;
+///
+/// let settings = Settings::load()?;
+/// let database = Database::create(&settings).await?;
+/// for migrated in database.migrate().await? {
+///     println!("{migrated:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Database {
     driver: Arc<dyn Driver>,
@@ -67,7 +91,11 @@ impl Database {
     /// # Errors
     ///
     /// Where it is missing, cannot be opened or written, or is of a kind that this build does not speak: the message
-    /// says what and where.
+    /// says what and where. A server that does not answer is told within `SESSION_STORE_TIMEOUT`.
+    ///
+    /// # Cancellation
+    ///
+    /// A caller that vanishes leaves no connection behind.
     pub async fn connect(settings: &Settings) -> Result<Self, SessionError> {
         Self::open(settings, false).await
     }
@@ -118,7 +146,8 @@ impl Database {
     ///
     /// # Cancellation
     ///
-    /// A migration is made whole or not at all.
+    /// A migration is made whole or not at all; on MySQL, which can undo no table, what was cut short is completed by the
+    /// next one.
     pub async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
         self.driver.migrate().await
     }
@@ -128,7 +157,12 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// Where a `LOCATION` can be no table's name, or the database cannot answer or be written.
+    /// Where a `LOCATION` can be no table's name, or the database cannot answer or be written. The tables made until then
+    /// stay.
+    ///
+    /// # Cancellation
+    ///
+    /// A table that was made stays. On MySQL one that was cut short may lack its index.
     pub async fn create_cache_tables(
         &self,
         settings: &Settings,

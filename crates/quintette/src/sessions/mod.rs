@@ -9,6 +9,13 @@
 //! | `cache` ([`CacheEngine`](engines::CacheEngine)) | a cache | sessions that may be lost |
 //! | `file` ([`FileEngine`](engines::FileEngine)) | a directory | one machine without a database |
 //! | `signed_cookies` ([`SignedCookiesEngine`](engines::SignedCookiesEngine)) | the visitor's browser | no store at all |
+//!
+//! The table is in the database of [`db`](crate::db), the cache any of [`cache`](crate::cache). Whatever the engine,
+//! changes are compared with what is stored by then and not written over it; only `signed_cookies`, which stores nothing,
+//! takes the last response for the truth.
+//!
+//! What has expired goes with `quintette clearsessions`, or with [`clear_expired_every`] in the application. Caches expire
+//! their entries themselves.
 
 mod clean_up;
 mod connect;
