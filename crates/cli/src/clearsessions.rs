@@ -32,7 +32,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
         _ => {}
     }
     let sessions = sessions::connect(settings).await?;
-    let cleared = clear(&*sessions.engine()).await?;
+    let cleared = clear(sessions.engine()).await?;
     match cleared.removed {
         0 => writeln!(out, "No session has expired; there is nothing to clear.")?,
         removed => writeln!(out, "Removed {}.", count(removed, "expired session"))?,
