@@ -33,14 +33,14 @@ pub trait Cache: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Where the cache cannot answer.
+    /// Where the cache cannot answer; [unknown](CacheError::unknown) where it may have been done nevertheless.
     async fn set(&self, name: &str, value: Vec<u8>, ttl: Duration) -> Result<Revision, CacheError>;
 
     /// Stores `value` where there is none; `None` where there is one.
     ///
     /// # Errors
     ///
-    /// Where the cache cannot answer.
+    /// Where the cache cannot answer; [unknown](CacheError::unknown) where it may have been done nevertheless.
     async fn add(
         &self,
         name: &str,
@@ -52,7 +52,7 @@ pub trait Cache: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Where the cache cannot answer.
+    /// Where the cache cannot answer; [unknown](CacheError::unknown) where it may have been done nevertheless.
     async fn replace(
         &self,
         name: &str,
@@ -66,7 +66,7 @@ pub trait Cache: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Where the cache cannot answer.
+    /// Where the cache cannot answer; [unknown](CacheError::unknown) where it may have been done nevertheless.
     async fn touch(
         &self,
         name: &str,
@@ -78,7 +78,7 @@ pub trait Cache: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Where the cache cannot answer.
+    /// Where the cache cannot answer; [unknown](CacheError::unknown) where it may have been done nevertheless.
     async fn delete(&self, name: &str, seen: Option<&Revision>) -> Result<Swapped, CacheError>;
 }
 

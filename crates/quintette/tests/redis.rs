@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let redis = Redis::start().unwrap();
     let cluster = RedisCluster::start().unwrap();
     let sentinel = RedisSentinel::start().unwrap();
-    let cluster_url = cluster.url().replacen("redis://", "redis+cluster://", 1);
+    let cluster_url = cluster.url();
     let sentinel_url = sentinel.url();
     let redis_url = redis.url();
 

@@ -306,7 +306,7 @@ fn times_of_all_lengths_are_kept() {
 #[test]
 fn a_name_whose_slot_is_on_its_way_to_another_node_is_found_on_either() {
     let cluster = RedisCluster::start().unwrap();
-    let url = cluster.url().replacen("redis://", "redis+cluster://", 1);
+    let url = cluster.url();
     let urls = cluster.urls();
     // All of one slot.
     let (stays, moves, comes) = ("{a}stays", "{a}moves", "{a}comes");
@@ -507,7 +507,7 @@ fn sentinels_that_fail_over_under_load_are_followed_and_nothing_is_done_twice() 
 #[test]
 fn a_cluster_that_fails_over_under_load_is_followed_and_nothing_is_done_twice() {
     let cluster = RedisCluster::with_replicas().unwrap();
-    let url = cluster.url().replacen("redis://", "redis+cluster://", 1);
+    let url = cluster.url();
     write_while(&url, "name", || {
         let dead = cluster.kill_master_of("name").unwrap();
         cluster.wait_until_whole().unwrap();

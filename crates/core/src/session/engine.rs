@@ -19,7 +19,8 @@ use super::{SessionData, SessionError, SessionErrorKind, SessionKey};
 ///   comparison and the write are one step.
 /// - **What is gone stays gone.** Nothing but [`create`](Self::create) makes a record.
 /// - **A store that cannot answer is an error** of kind [`Unavailable`](SessionErrorKind::Unavailable), never
-///   `None` and never a write that is reported as done.
+///   `None` and never a write that is reported as done. A write that was sent, and whose answer was lost, is
+///   [`Unknown`](SessionErrorKind::Unknown): nobody may take it for done, or for not done.
 ///
 /// # Cancellation
 ///
@@ -52,14 +53,16 @@ pub trait SessionEngine: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Where the store cannot answer, or the record cannot be stored (it holds a foreign value, it is too large).
+    /// Where the store cannot answer, or the record cannot be stored (it holds a foreign value, it is too large);
+    /// [`Unknown`](SessionErrorKind::Unknown) where it may be stored nevertheless.
     async fn create(&self, key: &SessionKey, record: &Record<'_>) -> Result<Created, SessionError>;
 
     /// Replaces exactly the revision that was `seen`.
     ///
     /// # Errors
     ///
-    /// Where the store cannot answer, or the record cannot be stored.
+    /// Where the store cannot answer, or the record cannot be stored; [`Unknown`](SessionErrorKind::Unknown) where it
+    /// may be stored nevertheless.
     async fn replace(
         &self,
         key: &SessionKey,

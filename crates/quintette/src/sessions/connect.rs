@@ -66,7 +66,7 @@ pub async fn connect(settings: impl Into<Arc<Settings>>) -> Result<Sessions, Ses
                 super::SessionErrorKind::Misconfigured,
                 format!(
                     "SESSION_ENGINE is {}, but this program was built without a database: \
-                     enable the feature \"sqlite\" of quintette",
+                     enable the feature \"sqlite\", \"postgres\" or \"mysql\" of quintette",
                     settings.session_engine
                 ),
             ));

@@ -91,7 +91,7 @@ async fn the_sentinels_choose_another_master() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_the_cluster_dies_and_its_replica_takes_over() {
     let servers = blocking(RedisCluster::with_replicas).unwrap();
-    let sessions = in_cache(&cluster(&servers)).await;
+    let sessions = in_cache(&servers.url()).await;
     let load = Load::on(&sessions, Keeps::Nothing).await;
     load.goes_on(500).await;
     let ended = load.ended();
@@ -108,7 +108,7 @@ async fn a_node_of_the_cluster_dies_and_its_replica_takes_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_the_cluster_dies_and_comes_back() {
     let servers = blocking(RedisCluster::start).unwrap();
-    let sessions = in_cache(&cluster(&servers)).await;
+    let sessions = in_cache(&servers.url()).await;
     let load = Load::on(&sessions, Keeps::Everything).await;
     load.goes_on(500).await;
     blocking(|| servers.kill_node(0));
@@ -117,8 +117,4 @@ async fn a_node_of_the_cluster_dies_and_comes_back() {
     blocking(|| servers.wait_until_whole()).unwrap();
     load.goes_on(500).await;
     load.stop().await.is_true().await;
-}
-
-fn cluster(servers: &RedisCluster) -> String {
-    servers.url().replace("redis://", "redis+cluster://")
 }

@@ -18,7 +18,7 @@ Servers (all of them when none is named; one named twice is started twice):
   postgres        POSTGRES_URL=postgres://postgres@127.0.0.1:PORT/postgres
   mariadb         MARIADB_URL=mysql://root@127.0.0.1:PORT/quintette
   redis           REDIS_URL=redis://127.0.0.1:PORT/0, with an append-only file
-  redis-cluster   REDIS_CLUSTER_URL=redis://127.0.0.1:PORT,127.0.0.1:PORT,127.0.0.1:PORT
+  redis-cluster   REDIS_CLUSTER_URL=redis+cluster://127.0.0.1:PORT,127.0.0.1:PORT,127.0.0.1:PORT
   redis-sentinel  REDIS_SENTINEL_URL=redis+sentinel://127.0.0.1:PORT,…/mymaster/0: a master,
                   a replica, and the three Sentinels at these ports
   memcached       MEMCACHED_URL=memcached://127.0.0.1:PORT

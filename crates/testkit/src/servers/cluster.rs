@@ -76,10 +76,10 @@ impl RedisCluster {
         Ok(cluster)
     }
 
-    /// `redis://127.0.0.1:PORT,127.0.0.1:PORT,…` with all nodes.
+    /// `redis+cluster://127.0.0.1:PORT,127.0.0.1:PORT,…` with all nodes.
     pub fn url(&self) -> String {
         let addresses: Vec<String> = self.addresses().iter().map(ToString::to_string).collect();
-        format!("redis://{}", addresses.join(","))
+        format!("redis+cluster://{}", addresses.join(","))
     }
 
     /// `redis://127.0.0.1:PORT` of each node.

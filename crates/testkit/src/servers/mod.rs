@@ -6,7 +6,7 @@
 //! | [`MariaDb`] | `mariadb-server` | `mysql://root@127.0.0.1:PORT/quintette` | all that it acknowledged |
 //! | [`Redis::start`] | `redis-server` | `redis://127.0.0.1:PORT/0` | nothing |
 //! | [`Redis::durable`] | `redis-server` | `redis://127.0.0.1:PORT/0` | all that it acknowledged |
-//! | [`RedisCluster`] | `redis-server` | `redis://127.0.0.1:PORT,127.0.0.1:PORT,…` | all, unless a replica has taken over |
+//! | [`RedisCluster`] | `redis-server` | `redis+cluster://127.0.0.1:PORT,127.0.0.1:PORT,…` | all, unless a replica has taken over |
 //! | [`RedisSentinel`] | `redis-server` | `redis+sentinel://127.0.0.1:PORT,…/mymaster/0` | all, unless a replica has taken over |
 //! | [`Memcached`] | `memcached` | `memcached://127.0.0.1:PORT` | nothing |
 //!
