@@ -186,13 +186,13 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
+
+    /// How many questions each flight took along.
+    type Sizes = Arc<Mutex<Vec<usize>>>;
 
     /// Doubles each number, flight by flight as the semaphore lets them go; notes how many were on each.
-    fn doubling(
-        flights: usize,
-        seats: usize,
-    ) -> (Together<u32, u32>, Arc<Semaphore>, Arc<Mutex<Vec<usize>>>) {
+    fn doubling(flights: usize, seats: usize) -> (Together<u32, u32>, Arc<Semaphore>, Sizes) {
         let cleared = Arc::new(Semaphore::new(0));
         let noted = Arc::new(Mutex::new(Vec::new()));
         let (gate, notes) = (cleared.clone(), noted.clone());
