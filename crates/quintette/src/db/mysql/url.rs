@@ -35,6 +35,10 @@ const DJANGOS: &[&str] = &[
 
 const MAX_CONNECTIONS: &str = "max_connections";
 
+/// More than the server has cores: writes wait for the disk, and those that wait at once share one sync of it. On two
+/// cores with 32 requests at once, 10 write 1.4 times as much as 4.
+const DEFAULT_MAX_CONNECTIONS: usize = 10;
+
 /// Where a database is, and how many connections it is given.
 pub(super) struct Location {
     pub(super) options: MySqlConnectOptions,
@@ -48,7 +52,7 @@ impl Location {
     /// repeated.
     pub(super) fn parse(url: &SecretUrl) -> Result<Self, SessionError> {
         let (server, query) = url.reveal().split_once('?').unwrap_or((url.reveal(), ""));
-        let mut max_connections = default_max_connections();
+        let mut max_connections = DEFAULT_MAX_CONNECTIONS;
         let mut heeded = Vec::new();
         for option in query.split('&').filter(|option| !option.is_empty()) {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
@@ -91,12 +95,6 @@ impl Location {
             max_connections,
         })
     }
-}
-
-/// A server works on few statements for each of its cores at once; more connections only wait there and not here.
-fn default_max_connections() -> usize {
-    let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
-    (cores * 2).clamp(4, 10)
 }
 
 fn wrong(what: &str) -> SessionError {
