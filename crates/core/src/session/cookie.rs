@@ -58,7 +58,7 @@ pub fn set(
     )
 }
 
-/// `%a, %d %b %Y %H:%M:%S GMT`, in a fifth of the time that it takes to interpret that.
+/// `%a, %d %b %Y %H:%M:%S GMT`, without interpreting that for each cookie.
 fn http_date(date: DateTime<Utc>) -> String {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
