@@ -251,6 +251,7 @@ impl<S: Server> Own<S> {
     /// One attempt; `None` where another may follow in a moment.
     async fn connect(&self, deadline: Instant) -> Result<Option<Idle<S>>, Failure> {
         let generation = self.state().generation;
+        let begun = Instant::now();
         let connected = timeout_at(deadline, async {
             let mut connection = self.options.connect().await?;
             S::set_up(&mut connection, self.timeout).await?;
@@ -271,7 +272,14 @@ impl<S: Server> Own<S> {
                 }));
             }
             Ok(Err(error)) => error,
-            Err(_) => timed_out("the server does not answer a new connection"),
+            Err(_) => {
+                let silence = timed_out("the server does not answer a new connection");
+                if begun.elapsed() < self.timeout / 2 {
+                    // Whoever came late has not shown that nobody is answered.
+                    return Err(Failure::not_sent(silence));
+                }
+                silence
+            }
         };
         let passes = match &error {
             sqlx::Error::Io(_) => true,
@@ -279,7 +287,8 @@ impl<S: Server> Own<S> {
             _ => false,
         };
         let failure = Failure::not_sent(error);
-        Outage::note(&mut state.outage, failure.clone(), deadline);
+        let patience = self.timeout.saturating_sub(begun.elapsed());
+        Outage::note(&mut state.outage, failure.clone(), patience);
         if passes { Ok(None) } else { Err(failure) }
     }
 

@@ -23,12 +23,12 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    /// Notes an attempt that failed.
-    pub(super) fn note(outage: &mut Option<Self>, failure: Failure, deadline: Instant) {
+    /// Notes an attempt that failed. `patience` is what is left of the time of a statement that came with it.
+    pub(super) fn note(outage: &mut Option<Self>, failure: Failure, patience: Duration) {
         let now = Instant::now();
         let outage = outage.get_or_insert_with(|| Self {
             since: now,
-            patience: deadline.saturating_duration_since(now),
+            patience,
             attempts: 0,
             next: now,
             last: failure.clone(),
