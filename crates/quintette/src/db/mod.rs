@@ -231,6 +231,17 @@ fn feature_of(url: &DatabaseUrl) -> &'static str {
     }
 }
 
+/// An option of a URL, to be told in an error: unless it is no name, but what follows a `?` in a password.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn option_named(name: &str) -> String {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if name.bytes().all(is_name) {
+        format!("the option {name:?}")
+    } else {
+        "an option (is there a ? in the password? write it %3F)".to_owned()
+    }
+}
+
 fn misconfigured(message: String) -> SessionError {
     SessionError::new(SessionErrorKind::Misconfigured, message)
 }

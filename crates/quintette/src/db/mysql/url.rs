@@ -5,6 +5,8 @@ use quintette_core::settings::SecretUrl;
 use sqlx::ConnectOptions;
 use sqlx::mysql::MySqlConnectOptions;
 
+use crate::db::option_named;
+
 /// What sqlx heeds, under each of its names there.
 const HEEDED: &[&str] = &[
     "ssl-mode",
@@ -69,7 +71,8 @@ impl Location {
                 heeded.push(format!("{lower}={value}"));
             } else if !DJANGOS.contains(&lower.as_str()) {
                 return Err(wrong(&format!(
-                    "the option {name:?} in it is unknown; known are {MAX_CONNECTIONS}, unix_socket, {}",
+                    "{} in it is unknown; known are {MAX_CONNECTIONS}, unix_socket, {}",
+                    option_named(name),
                     HEEDED.join(", ")
                 )));
             }

@@ -4,6 +4,8 @@ use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::SecretUrl;
 use sqlx::postgres::PgConnectOptions;
 
+use crate::db::option_named;
+
 /// What libpq's URLs may hold (<https://www.postgresql.org/docs/current/libpq-connect.html>) and sqlx heeds.
 const HEEDED: &[&str] = &[
     "sslmode",
@@ -65,7 +67,8 @@ impl Location {
                 heeded.push(option);
             } else if !DJANGOS.contains(&lower.as_str()) {
                 return Err(wrong(&format!(
-                    "the option {name:?} in it is unknown; known are {MAX_CONNECTIONS}, {}",
+                    "{} in it is unknown; known are {MAX_CONNECTIONS}, {}",
+                    option_named(name),
                     HEEDED.join(", ")
                 )));
             }
