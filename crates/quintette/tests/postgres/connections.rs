@@ -65,6 +65,7 @@ async fn what_is_wrong_with_the_url_is_told_at_start_up_without_the_password() {
             "max_connections",
         ),
         ("postgres://u:hunter2@[oops/x".to_owned(), "DATABASE_URL"),
+        (format!("postgres://u:what?hunter2@{nobody}/shop"), "%3F"),
     ] {
         let mut settings = settings(&url);
         settings.session_store_timeout = Duration::from_millis(500);

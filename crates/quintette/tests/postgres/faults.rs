@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use quintette::db::Database;
 use quintette::sessions::engines::DbEngine;
 use quintette::sessions::{
-    Record, Replaced, SessionData, SessionEngine, SessionErrorKind, SessionKey,
+    Deleted, Record, Replaced, SessionData, SessionEngine, SessionErrorKind, SessionKey,
 };
 use quintette_testkit::servers::{Postgres, Proxy};
 use sqlx::{Connection, PgConnection};
@@ -189,4 +189,34 @@ async fn a_server_without_connections_to_spare_serves_with_those_that_there_are(
         }
     };
     assert!(error.to_string().contains("max_connections"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_had_no_time_left_to_connect_does_not_refuse_the_next() {
+    let proxy = Proxy::before(SERVER.address()).unwrap();
+    let url = SERVER.new_database().unwrap();
+    let mut settings = settings(&format!("{}?max_connections=1", by_way_of(&proxy, &url)));
+    settings.session_store_timeout = Duration::from_secs(3);
+    let engine = engine(&settings).await;
+    let (key, _) = stored(&engine).await;
+    proxy.hang();
+    let first = {
+        let (engine, key) = (engine.clone(), key.clone());
+        tokio::spawn(async move { engine.delete(&key, None).await })
+    };
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // It gets its turn, and the task to connect anew, half a second before its time is over.
+    let error = engine.delete(&key, None).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Unavailable);
+    assert!(first.await.unwrap().is_err());
+    proxy.heal();
+    let mut loads = Vec::new();
+    for _ in 0..10 {
+        let key = SessionKey::random().unwrap();
+        let engine = engine.clone();
+        loads.push(tokio::spawn(async move { engine.delete(&key, None).await }));
+    }
+    for load in loads {
+        assert_eq!(load.await.unwrap().unwrap(), Deleted::Gone);
+    }
 }

@@ -118,3 +118,29 @@ async fn a_list_is_in_the_order_of_the_bytes_and_uses_an_index() {
     );
     assert!(plan.await.concat().contains("c0390e0f_like"));
 }
+
+#[tokio::test]
+async fn a_key_that_the_database_has_no_letters_for_is_unknown_and_fails_no_other() {
+    let name = format!("latin1_{}", SessionKey::random().unwrap().as_str());
+    SERVER
+        .execute(&format!(
+            "CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
+        ))
+        .unwrap();
+    let url = SERVER.url();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    let engine = engine(&settings(&format!("{server}/{name}"))).await;
+    let (good, _) = stored(&engine).await;
+    let strange = SessionKey::parse("€€€€€€€€").unwrap();
+    let mut loads = Vec::new();
+    for n in 0..200 {
+        let key = [&good, &strange][n % 2].clone();
+        let engine = engine.clone();
+        loads.push(tokio::spawn(async move { engine.load(&key).await }));
+    }
+    for (n, load) in loads.into_iter().enumerate() {
+        let found = load.await.unwrap().unwrap();
+        assert_eq!(found.is_some(), n % 2 == 0);
+    }
+    assert_eq!(engine.delete(&strange, None).await.unwrap(), Deleted::Gone);
+}

@@ -7,7 +7,7 @@ use quintette::sessions::{
 };
 use sqlx::{Connection, PgConnection};
 
-use super::{record, site, stored, touch};
+use super::{record, rows, site, stored, touch};
 
 type Written = tokio::task::JoinHandle<Result<Replaced, SessionError>>;
 
@@ -140,4 +140,31 @@ async fn one_that_the_server_refuses_fails_no_other() {
             Replaced::Stored(_)
         ));
     }
+}
+
+#[tokio::test]
+async fn a_write_gives_up_waiting_for_a_row_before_its_caller_does() {
+    let (engine, url) = site().await;
+    let row = stored(&engine).await;
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut transaction = other.begin().await.unwrap();
+    sqlx::query("SELECT FROM django_session FOR UPDATE")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let deletes = [
+        engine.delete(&row.0, None).await,
+        engine.delete(&row.0, Some(&row.1)).await,
+    ];
+    for deleted in deletes {
+        let error = deleted.unwrap_err();
+        assert_eq!(error.kind(), SessionErrorKind::Unavailable, "{error}");
+    }
+    let error = write(&engine, &row).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Unavailable, "{error}");
+    let waiting = "SELECT pid::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                   AND datname = current_database()";
+    assert_eq!(rows(&url, waiting).await, [""; 0]);
+    transaction.rollback().await.unwrap();
+    assert!(engine.load(&row.0).await.unwrap().is_some());
 }

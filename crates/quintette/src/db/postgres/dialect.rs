@@ -81,6 +81,7 @@ impl Server for Postgres {
                 "this user may not use the table django_session: GRANT SELECT, INSERT, UPDATE, DELETE on it"
             }
             "53100" => "the server's disk is full",
+            "55P03" => "another statement has held the row for too long",
             _ => return None,
         })
     }

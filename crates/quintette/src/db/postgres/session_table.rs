@@ -10,7 +10,7 @@ use sqlx::postgres::{PgRow, Postgres};
 use tokio::time::Instant;
 
 use super::PostgresDatabase;
-use super::updates::{Update, Updated, update_alone, update_together};
+use super::updates::{Update, Updated, lock_timeout, update_alone, update_together};
 use crate::db::connections::{Connections, Statement};
 use crate::db::failure::{Failure, not_read, not_written};
 use crate::db::session_table::ExpiredBatch;
@@ -82,9 +82,10 @@ impl PostgresSessionTable {
     }
 }
 
-/// What PostgreSQL's text cannot hold is in no row; it would be refused with an error.
+/// What Django's column cannot hold in every database is in no row. A database that is not in UTF-8 would refuse a letter
+/// that it does not know, and with it all the keys that are asked for together.
 fn text(key: &SessionKey) -> Option<&str> {
-    Some(key.as_str()).filter(|key| !key.contains('\0'))
+    Some(key.as_str()).filter(|key| key.is_ascii() && !key.contains('\0'))
 }
 
 fn seen_text(seen: &[u8]) -> Option<&str> {
@@ -229,13 +230,21 @@ impl SessionTable for PostgresSessionTable {
         let Some(key) = text(key) else {
             return Ok(false);
         };
+        let lock_timeout = lock_timeout(&self.database.connections);
         let statement = match seen.map(seen_text) {
-            None => sqlx::query("DELETE FROM django_session WHERE session_key = $1").bind(key),
-            Some(None) => return Ok(false),
-            Some(Some(seen)) => sqlx::query(
-                "DELETE FROM django_session WHERE session_key = $1 AND session_data = $2",
+            None => sqlx::query(
+                "DELETE FROM django_session WHERE session_key = $1 \
+                 AND set_config('lock_timeout', $2, true) IS NOT NULL",
             )
             .bind(key)
+            .bind(lock_timeout),
+            Some(None) => return Ok(false),
+            Some(Some(seen)) => sqlx::query(
+                "DELETE FROM django_session WHERE session_key = $1 AND session_data = $3 \
+                 AND set_config('lock_timeout', $2, true) IS NOT NULL",
+            )
+            .bind(key)
+            .bind(lock_timeout)
             .bind(seen),
         };
         Ok(self.write(statement).await? > 0)

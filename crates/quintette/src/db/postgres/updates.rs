@@ -93,28 +93,41 @@ pub(super) async fn update_together(
     Ok(outcomes.collect())
 }
 
+/// How long a statement waits for a row that another has locked: less than its caller does, who is then told that
+/// nothing was done. Else the statement would wait on for the row when nobody waits for it any more, with a connection of
+/// the server, and be done then.
+///
+/// It is set by the statement itself, for itself: a round trip less, and a pooler in between gives it to nobody else.
+pub(super) fn lock_timeout(connections: &Connections<Postgres>) -> String {
+    format!("{}ms", (connections.timeout() / 4 * 3).as_millis().max(1))
+}
+
 pub(super) async fn update_alone(
     connections: &Connections<Postgres>,
     update: &Update,
 ) -> Result<bool, Failure> {
     let statement = match &update.data {
         Some(data) => sqlx::query(
-            "UPDATE django_session SET expire_date = $1, session_data = $5 \
-             WHERE session_key = $2 AND session_data = $3 AND expire_date > $4",
+            "UPDATE django_session SET expire_date = $1, session_data = $6 \
+             WHERE session_key = $2 AND session_data = $3 AND expire_date > $4 \
+             AND set_config('lock_timeout', $5, true) IS NOT NULL",
         )
         .bind(update.expires_at)
         .bind(&update.key)
         .bind(&update.seen)
         .bind(update.now)
+        .bind(lock_timeout(connections))
         .bind(data),
         None => sqlx::query(
             "UPDATE django_session SET expire_date = $1 \
-             WHERE session_key = $2 AND session_data = $3 AND expire_date > $4",
+             WHERE session_key = $2 AND session_data = $3 AND expire_date > $4 \
+             AND set_config('lock_timeout', $5, true) IS NOT NULL",
         )
         .bind(update.expires_at)
         .bind(&update.key)
         .bind(&update.seen)
-        .bind(update.now),
+        .bind(update.now)
+        .bind(lock_timeout(connections)),
     };
     Ok(connections.write(statement).await? > 0)
 }
