@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use quintette_core::session::{
     Cleared, Codec, Created, Deleted, Listed, Record, Replaced, Revision, SessionEngine,
-    SessionError, SessionKey, Stored,
+    SessionError, SessionErrorKind, SessionKey, Stored,
 };
 use quintette_core::settings::Settings;
 use tracing::warn;
@@ -13,7 +13,7 @@ use tracing::warn;
 use super::{DbEngine, expires_at, ttl};
 use crate::cache::{CacheError, NamedCache, Swapped};
 use crate::db::Database;
-use owed::Owed;
+use owed::{Debt, Owed};
 
 /// Django's `KEY_PREFIX` of this engine (`django/contrib/sessions/backends/cached_db.py`).
 const KEY_PREFIX: &str = "django.contrib.sessions.cached_db";
@@ -47,6 +47,11 @@ const MARKER_TTL: Duration = Duration::from_mins(1);
 /// - While this process cannot reach the cache but others can, they may read what is older there than the row. This
 ///   process itself reads the row, and deletes the entry as soon as it reaches the cache again. Where it is killed before
 ///   that, or between the row and the cache, the entry stays until it expires.
+/// - A write whose answer was lost keeps the cache empty for a minute. Should the database do it later than that, the
+///   entry may be older than the row until the next write or expiry.
+/// - A cache that forgets what it has acknowledged may remember what was there before: Redis that starts from a snapshot,
+///   or whose replica takes over before it has heard of the last writes. Where the cache keeps nothing on disk
+///   (`save ""`, `appendonly no`), a restart leaves nothing old there.
 /// - `LocMemCache` is one process's own. Another process that serves the same sessions has another one, which does not
 ///   follow: with several processes, take a cache that they share.
 #[derive(Clone, Debug)]
@@ -156,7 +161,10 @@ impl SessionEngine for CachedDbEngine {
         let name = self.name(key);
         let debt = self.owed.debt(&name);
         let marker = self.set_marker(&name).await;
-        let replaced = self.db.replace(key, seen, record).await?;
+        let replaced = match self.db.replace(key, seen, record).await {
+            Ok(replaced) => replaced,
+            Err(error) => return Err(may_be_done_yet(error, marker.as_ref(), debt)),
+        };
         if self.settle(&name, marker.as_ref(), &replaced, record).await {
             debt.settle();
         }
@@ -172,7 +180,10 @@ impl SessionEngine for CachedDbEngine {
         let name = self.name(key);
         let debt = self.owed.debt(&name);
         let marker = self.set_marker(&name).await;
-        let touched = self.db.touch(key, seen, record).await?;
+        let touched = match self.db.touch(key, seen, record).await {
+            Ok(touched) => touched,
+            Err(error) => return Err(may_be_done_yet(error, marker.as_ref(), debt)),
+        };
         if self.settle(&name, marker.as_ref(), &touched, record).await {
             debt.settle();
         }
@@ -187,7 +198,10 @@ impl SessionEngine for CachedDbEngine {
         let name = self.name(key);
         let debt = self.owed.debt(&name);
         let marker = self.set_marker(&name).await;
-        let deleted = self.db.delete(key, seen).await?;
+        let deleted = match self.db.delete(key, seen).await {
+            Ok(deleted) => deleted,
+            Err(error) => return Err(may_be_done_yet(error, marker.as_ref(), debt)),
+        };
         let settled = match deleted {
             Deleted::Deleted | Deleted::Gone => self.remove(&name).await,
             Deleted::Conflict => {
@@ -318,6 +332,15 @@ impl CachedDbEngine {
 
 /// A marker that its owner has put into the cache, as the cache compares it.
 struct Marker(Revision);
+
+/// A write that nobody knows to be done may be done yet, when whoever asks finds the row as it was: it may wait for a lock,
+/// or in a connection that hangs. Its marker, where it has one, stays until it expires: until then nobody fills.
+fn may_be_done_yet(error: SessionError, marker: Option<&Marker>, debt: Debt<'_>) -> SessionError {
+    if error.kind() == SessionErrorKind::Unknown && marker.is_some() {
+        debt.settle();
+    }
+    error
+}
 
 fn report(error: &CacheError) {
     warn!(target: "quintette::session", %error, "sessions go to the database alone");
