@@ -9,6 +9,9 @@ use crate::cache::NamedCache;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How many names are looked at before a pause: after an outage that was long there may be millions.
+const AT_ONCE: usize = 10_000;
+
 /// What this process owes the cache: entries that are older than their rows, since the cache could not be reached when
 /// the rows changed.
 ///
@@ -69,7 +72,11 @@ impl Owed {
         let mut pause = FIRST_PAUSE;
         loop {
             tokio::time::sleep(pause.mul_f64(jitter())).await;
-            let names: Vec<_> = self.state().names.clone().into_iter().collect();
+            let names: Vec<_> = {
+                let state = self.state();
+                let owed = state.names.iter().take(AT_ONCE);
+                owed.map(|(name, change)| (name.clone(), *change)).collect()
+            };
             pause = (pause * 2).min(LAST_PAUSE);
             for (name, change) in names {
                 if self.cache.cache().delete(&name, None).await.is_err() {
