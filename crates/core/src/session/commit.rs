@@ -227,7 +227,10 @@ impl Session {
         let (Some(stored), Some(data)) = (state.expires_at, &state.data) else {
             return false;
         };
-        let moves_by = self.record(data).expires_at - stored;
+        let expires_at = self.record(data).expires_at;
+        // However short the session lives, whoever comes in the second half of its life prolongs it.
+        let interval = interval.min((expires_at - Utc::now()) / 2);
+        let moves_by = expires_at - stored;
         !state.modified && (TimeDelta::zero()..interval).contains(&moves_by)
     }
 

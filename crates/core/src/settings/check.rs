@@ -19,6 +19,7 @@ impl Settings {
     /// - `CACHES` has no `default`, or not the cache that `SESSION_CACHE_ALIAS` names while the engine uses it.
     /// - `SESSION_COOKIE_ENCRYPTED` with another engine than `signed_cookies`.
     /// - A time of more than a thousand years, or a limit below zero.
+    /// - `SESSION_TOUCH_INTERVAL` is more than half of `SESSION_COOKIE_AGE`.
     pub fn check(&self) -> Result<(), SettingsError> {
         SettingsError::unless_empty(self.broken_rules())
     }
@@ -29,6 +30,7 @@ impl Settings {
         problems.extend(self.cookie_attribute_rules());
         problems.extend(self.cache_rules());
         problems.extend(self.time_rules());
+        problems.extend(self.touch_rule());
         if self.session_cookie_encrypted && self.session_engine != SessionEngineName::SignedCookies
         {
             problems.push(Problem::wrong(
@@ -145,6 +147,22 @@ impl Settings {
             ))
         })
         .collect()
+    }
+
+    /// An expiry that is put off for longer would end the sessions of visitors who were there lately.
+    fn touch_rule(&self) -> Option<Problem> {
+        let interval = self.session_touch_interval;
+        let longest = self.session_cookie_age / 2;
+        (interval > TimeDelta::zero() && interval > longest).then(|| {
+            Problem::wrong(
+                "SESSION_TOUCH_INTERVAL",
+                &Value::from(interval.num_seconds()),
+                format!(
+                    "take at most half of SESSION_COOKIE_AGE, which is {} seconds",
+                    self.session_cookie_age.num_seconds()
+                ),
+            )
+        })
     }
 }
 
@@ -276,6 +294,22 @@ mod tests {
         with(|s| s.session_cookie_age = TimeDelta::seconds(-1))
             .check()
             .unwrap();
+    }
+
+    #[test]
+    fn a_touch_is_put_off_for_half_of_the_cookies_age_at_the_most() {
+        let hours = TimeDelta::hours;
+        let settings = |age, interval| {
+            with(|s| {
+                (s.session_cookie_age, s.session_touch_interval) = (hours(age), hours(interval))
+            })
+        };
+        settings(2, 1).check().unwrap();
+        settings(-1, 0).check().unwrap();
+        for (age, interval) in [(2, 2), (3, 2), (0, 1), (-2, 1)] {
+            let told = settings(age, interval).check().unwrap_err().to_string();
+            assert!(told.contains("SESSION_TOUCH_INTERVAL"), "{told}");
+        }
     }
 
     #[test]

@@ -116,6 +116,7 @@ pub struct Settings {
     pub session_save_every_request: bool,
     /// `SESSION_TOUCH_INTERVAL`, which Django lacks: an expiry that was moved less than this ago is not moved again, so
     /// that `SESSION_SAVE_EVERY_REQUEST` costs one write in so many seconds for a visitor. Zero, each request, by default.
+    /// At most half of `SESSION_COOKIE_AGE`; in the second half of a session's life, each request moves it.
     pub session_touch_interval: TimeDelta,
     /// `SESSION_STORE_TIMEOUT`, which Django lacks: how long a request waits for its session's database or cache before
     /// it is answered with an error. Given in seconds; two by default.

@@ -20,6 +20,7 @@ pub(super) fn cases() -> Vec<Case<Store>> {
         case(a_session_that_is_saved_on_every_request_is_touched_not_rewritten),
         case(a_session_that_was_touched_lately_is_not_touched_again),
         case(a_session_that_was_touched_long_ago_is_touched),
+        case(a_session_shorter_than_the_interval_is_touched_in_its_second_half),
     ]
 }
 
@@ -176,4 +177,18 @@ async fn a_session_that_was_touched_long_ago_is_touched(store: Store) {
         request(&sessions, &key).finish(false).await.unwrap();
         assert_eq!(engine.take_calls().last(), Some(&Touch), "{off_by}");
     }
+}
+
+async fn a_session_shorter_than_the_interval_is_touched_in_its_second_half(store: Store) {
+    let engine = store.counted();
+    let sessions = store.sessions_touched_every(TimeDelta::hours(1), engine.clone());
+    let (key, _) = store.create("{}").await;
+    let seen = store.revision(&key).await;
+    // Of its twenty minutes, five are left.
+    let json = r#"{"_session_expiry":1200}"#;
+    let expires_at = Utc::now() + TimeDelta::minutes(5);
+    store.replace(&key, &seen, json, expires_at).await;
+    engine.take_calls();
+    request(&sessions, &key).finish(false).await.unwrap();
+    assert_eq!(engine.take_calls().last(), Some(&Touch));
 }
