@@ -181,13 +181,13 @@ async fn a_session_that_was_touched_long_ago_is_touched(store: Store) {
 
 async fn a_session_shorter_than_the_interval_is_touched_in_its_second_half(store: Store) {
     let engine = store.counted();
-    let sessions = store.sessions_touched_every(TimeDelta::hours(1), engine.clone());
-    let (key, _) = store.create("{}").await;
+    let age = store.sessions().settings().session_cookie_age;
+    let sessions = store.sessions_touched_every(age * 2, engine.clone());
+    let key = visitor(&sessions).await;
     let seen = store.revision(&key).await;
-    // Of its twenty minutes, five are left.
-    let json = r#"{"_session_expiry":1200}"#;
-    let expires_at = Utc::now() + TimeDelta::minutes(5);
-    store.replace(&key, &seen, json, expires_at).await;
+    store
+        .touch(&key, &seen, r#"{"n":0}"#, Utc::now() + age / 3)
+        .await;
     engine.take_calls();
     request(&sessions, &key).finish(false).await.unwrap();
     assert_eq!(engine.take_calls().last(), Some(&Touch));
