@@ -301,7 +301,7 @@ mod tests {
         let hours = TimeDelta::hours;
         let settings = |age, interval| {
             with(|s| {
-                (s.session_cookie_age, s.session_touch_interval) = (hours(age), hours(interval))
+                (s.session_cookie_age, s.session_touch_interval) = (hours(age), hours(interval));
             })
         };
         settings(2, 1).check().unwrap();
