@@ -111,7 +111,9 @@ def django(running):
 
 @pytest.fixture(scope="module")
 def probe(running):
-    return lambda **settings: running.shared("probe", servers.probe_command(), settings)
+    # However slow the machine is: what a request may cost at the most, test_servers.py asks.
+    patience = {} if REFERENCE else {"SESSION_STORE_TIMEOUT": "20"}
+    return lambda **settings: running.shared("probe", servers.probe_command(), patience | settings)
 
 
 @pytest.fixture(scope="module")
