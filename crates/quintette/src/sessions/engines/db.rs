@@ -10,7 +10,7 @@ use quintette_core::settings::Settings;
 
 use crate::db::{Database, SessionTable};
 
-/// How many rows a clean-up deletes with one statement: a few milliseconds in which others wait.
+/// How many rows a clean-up deletes with one statement: they alone are locked meanwhile, and not for long.
 const BATCH: u32 = 500;
 
 /// Sessions in the table `django_session`. Django's `django.contrib.sessions.backends.db`.
