@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use chrono::Utc;
 use serde::Serialize;
+use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
 };
 use sqlx::{FromRow, Row as _};
+use tokio::time::Instant;
 
 use crate::cart::Bill;
 use crate::checkout::Guest;
@@ -85,6 +87,19 @@ impl Store {
             .create_if_missing(true)
             .busy_timeout(BUSY_TIMEOUT)
             .journal_mode(SqliteJournalMode::Wal);
+        // Of two shops that open at once, SQLite tells one that the file is locked, however long its busy timeout is.
+        let deadline = Instant::now() + BUSY_TIMEOUT;
+        loop {
+            match Self::stocked(options.clone()).await {
+                Err(error) if is_locked(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn stocked(options: SqliteConnectOptions) -> sqlx::Result<Self> {
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
             .connect_with(options)
@@ -165,7 +180,9 @@ impl Store {
     }
 
     /// Puts the sample products on the shelves, where they are not there yet. What the owner changed is left alone.
+    /// In one transaction, so that the disk is waited for once.
     async fn stock(&self) -> sqlx::Result<()> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for product in sample::PRODUCTS {
             sqlx::query(
                 "INSERT INTO shop_product (slug, category, name, summary, description, facts, unit, price_cents)
@@ -179,11 +196,18 @@ impl Store {
             .bind(product.facts)
             .bind(product.unit)
             .bind(product.price_cents)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
         }
-        Ok(())
+        transaction.commit().await
     }
+}
+
+fn is_locked(error: &sqlx::Error) -> bool {
+    // SQLITE_BUSY, and what is said of it more exactly (https://sqlite.org/rescode.html).
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.and_then(|code| code.parse::<i32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
 }
 
 impl FromRow<'_, SqliteRow> for Product {

@@ -8,17 +8,20 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
 use quintette_core::settings::{Settings, SqliteLocation};
 use quintette_core::time::TimeZone;
+use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool};
+use tokio::time::Instant;
 
 use super::error::{missing_table, translate};
 use super::{CacheTable, Driver, Migrated, SessionTable, TableName};
 use cache_table::SqliteCacheTable;
-use connections::Connections;
+use connections::{Connections, Lease};
 use session_table::SqliteSessionTable;
 use writer::Writer;
 
@@ -95,10 +98,9 @@ impl SqliteDatabase {
             .busy_timeout(timeout / 2)
             // Readers and a writer go on side by side; Django reads and writes such a file as any other.
             .journal_mode(SqliteJournalMode::Wal);
-        let writer = Connections::own(options.clone(), 1, timeout)
-            .acquire()
-            .await;
-        let mut writer = writer.map_err(|error| cannot_open(path, error))?;
+        let mut writer = open_first(&options, timeout)
+            .await
+            .map_err(|error| cannot_open(path, error))?;
         check_writable(&mut writer)
             .await
             .map_err(|error| cannot_open(path, error))?;
@@ -185,6 +187,33 @@ fn device_and_inode(path: &Path) -> Option<(u64, u64)> {
 #[cfg(not(unix))]
 fn device_and_inode(_path: &Path) -> Option<(u64, u64)> {
     None
+}
+
+/// The connection that sets the file to WAL. Of two programs that do so at once, SQLite tells one that the file is
+/// locked, however long its busy timeout is: it tries again for as long as a request would wait.
+async fn open_first(
+    options: &SqliteConnectOptions,
+    timeout: Duration,
+) -> Result<Lease, sqlx::Error> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let opened = Connections::own(options.clone(), 1, timeout)
+            .acquire()
+            .await;
+        match opened {
+            Err(error) if is_locked(&error) && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// `SQLITE_BUSY` and its extended codes (<https://sqlite.org/rescode.html>).
+fn is_locked(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.and_then(|code| code.parse::<i32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
 }
 
 /// Tells a read-only database at start-up, and not with the first visitor's cart.
