@@ -1,18 +1,18 @@
-use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response};
 use http_body_util::{Either, Full};
 use pin_project_lite::pin_project;
 use quintette_core::session::{Session, SessionError};
 use tower_service::Service;
 
 use super::clock::Timeout;
-use crate::sessions::response::{error_response, text_response};
+use crate::http::{RequestHead, redirect};
+use crate::sessions::response::error_response;
 
 type Check = Pin<Box<dyn Future<Output = Result<bool, SessionError>> + Send>>;
 
@@ -92,7 +92,9 @@ where
                             response: inner.call(request),
                         },
                         Ok(true) => State::Answer {
-                            response: Some(redirect(&timeout.location(request.uri().path()))),
+                            response: Some(redirect(
+                                &timeout.location(&RequestHead::from(&request).path()),
+                            )),
                         },
                         Err(error) => State::Answer {
                             response: Some(error_response(&error)),
@@ -109,20 +111,4 @@ impl<S: Service<R>, R> std::fmt::Debug for ResponseFuture<S, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
-}
-
-fn redirect(location: &str) -> Response<Full<Bytes>> {
-    // What a header cannot carry is quoted, as Django's `iri_to_uri` does.
-    let mut quoted = String::with_capacity(location.len());
-    for byte in location.bytes() {
-        if byte.is_ascii_graphic() {
-            quoted.push(char::from(byte));
-        } else {
-            let _ = write!(quoted, "%{byte:02X}");
-        }
-    }
-    let mut response = text_response(StatusCode::FOUND, "");
-    let location = HeaderValue::try_from(quoted).expect("nothing but visible ASCII");
-    response.headers_mut().insert(header::LOCATION, location);
-    response
 }
