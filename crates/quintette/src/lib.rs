@@ -56,6 +56,7 @@ pub mod cache;
 #[cfg(feature = "database")]
 pub mod db;
 mod files;
+mod gate;
 pub mod http;
 pub mod sessions;
 

@@ -33,6 +33,8 @@ mod session_table;
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod together;
+#[cfg(feature = "auth")]
+mod user_tables;
 
 use std::sync::Arc;
 
@@ -49,6 +51,11 @@ pub use postgres::PostgresDatabase;
 pub(crate) use session_table::{SessionRow, SessionTable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteDatabase;
+#[cfg(feature = "auth")]
+pub(crate) use {
+    error::{DatabaseError, DatabaseErrorKind},
+    user_tables::{NewUser, Permission, UserKey, UserModel, UserRow, UserSessionRow, UserTables},
+};
 
 /// A database that holds Django's tables. A cheap handle: clones share the connections.
 ///
@@ -83,6 +90,10 @@ trait Driver: std::fmt::Debug + Send + Sync {
 
     /// A cache's table. Fails where it is not there.
     async fn cache_table(&self, name: TableName) -> Result<Arc<dyn CacheTable>, SessionError>;
+
+    /// The tables of users. Fails where they are not there.
+    #[cfg(feature = "auth")]
+    async fn user_tables(&self, model: &UserModel) -> Result<Arc<dyn UserTables>, DatabaseError>;
 }
 
 impl Database {
@@ -193,6 +204,15 @@ impl Database {
     /// The table `django_session`. Fails where it is not there.
     pub(crate) async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError> {
         self.driver.session_table().await
+    }
+
+    /// The tables of users. Fails where they are not there.
+    #[cfg(feature = "auth")]
+    pub(crate) async fn user_tables(
+        &self,
+        model: &UserModel,
+    ) -> Result<Arc<dyn UserTables>, DatabaseError> {
+        self.driver.user_tables(model).await
     }
 }
 

@@ -135,6 +135,14 @@ impl Driver for MysqlDatabase {
         let table = MysqlCacheTable::open(self.clone(), name).await?;
         Ok(Arc::new(table))
     }
+
+    #[cfg(feature = "auth")]
+    async fn user_tables(
+        &self,
+        _model: &crate::db::UserModel,
+    ) -> Result<Arc<dyn crate::db::UserTables>, crate::db::DatabaseError> {
+        todo!()
+    }
 }
 
 /// The server and the database, without user and password.

@@ -125,6 +125,14 @@ impl Driver for PostgresDatabase {
         let table = PostgresCacheTable::open(self.clone(), name).await?;
         Ok(Arc::new(table))
     }
+
+    #[cfg(feature = "auth")]
+    async fn user_tables(
+        &self,
+        _model: &crate::db::UserModel,
+    ) -> Result<Arc<dyn crate::db::UserTables>, crate::db::DatabaseError> {
+        todo!()
+    }
 }
 
 fn cannot_open(place: &str, failure: Failure) -> SessionError {

@@ -174,6 +174,14 @@ impl Driver for SqliteDatabase {
         let table = SqliteCacheTable::open(self.clone(), name).await?;
         Ok(Arc::new(table))
     }
+
+    #[cfg(feature = "auth")]
+    async fn user_tables(
+        &self,
+        _model: &crate::db::UserModel,
+    ) -> Result<Arc<dyn crate::db::UserTables>, crate::db::DatabaseError> {
+        todo!()
+    }
 }
 
 #[cfg(unix)]

@@ -1,24 +1,21 @@
+//! Services that ask something before the inner service is called, and may answer in its place.
+
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{Either, Full};
 use pin_project_lite::pin_project;
-use quintette_core::session::{Session, SessionError};
 use tower_service::Service;
 
-use super::clock::Timeout;
-use crate::http::{RequestHead, redirect};
-use crate::sessions::response::error_response;
-
-type Check = Pin<Box<dyn Future<Output = Result<bool, SessionError>> + Send>>;
+/// `None` lets the request pass.
+type Check = Pin<Box<dyn Future<Output = Option<Response<Full<Bytes>>>> + Send>>;
 
 pin_project! {
-    /// The response of a [`TimeoutService`](super::TimeoutService): the inner one, or a redirect.
-    pub struct ResponseFuture<S: Service<R>, R> {
+    /// The response of a service behind a gate: the inner one, or the gate's own.
+    pub struct GateFuture<S: Service<R>, R> {
         #[pin]
         state: State<S, R>,
     }
@@ -27,20 +24,22 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S: Service<R>, R> {
-        Check { check: Check, timeout: Arc<Timeout>, next: Option<(S, R)> },
+        Check { check: Check, next: Option<(S, R)> },
         Call { #[pin] response: S::Future },
         Answer { response: Option<Response<Full<Bytes>>> },
     }
 }
 
-impl<S: Service<R>, R> ResponseFuture<S, R> {
-    pub(super) fn call(response: S::Future) -> Self {
+impl<S: Service<R>, R> GateFuture<S, R> {
+    /// The inner service's response.
+    pub(crate) fn call(response: S::Future) -> Self {
         Self {
             state: State::Call { response },
         }
     }
 
-    pub(super) fn answer(response: Response<Full<Bytes>>) -> Self {
+    /// The gate's own.
+    pub(crate) fn answer(response: Response<Full<Bytes>>) -> Self {
         Self {
             state: State::Answer {
                 response: Some(response),
@@ -48,20 +47,22 @@ impl<S: Service<R>, R> ResponseFuture<S, R> {
         }
     }
 
-    pub(super) fn check(inner: S, request: R, session: Session, timeout: Arc<Timeout>) -> Self {
-        let rules = timeout.clone();
-        let check = Box::pin(async move { rules.has_expired(&session).await });
+    /// Whichever `check` says. `inner` must be the service that was polled ready.
+    pub(crate) fn check(
+        inner: S,
+        request: R,
+        check: impl Future<Output = Option<Response<Full<Bytes>>>> + Send + 'static,
+    ) -> Self {
         Self {
             state: State::Check {
-                check,
-                timeout,
+                check: Box::pin(check),
                 next: Some((inner, request)),
             },
         }
     }
 }
 
-impl<S, ReqBody, ResBody> Future for ResponseFuture<S, Request<ReqBody>>
+impl<S, ReqBody, ResBody> Future for GateFuture<S, Request<ReqBody>>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
 {
@@ -80,25 +81,14 @@ where
                     let response = response.take().expect("polled after it was ready");
                     return Poll::Ready(Ok(response.map(Either::Right)));
                 }
-                StateProjection::Check {
-                    check,
-                    timeout,
-                    next,
-                } => {
-                    let expired = ready!(check.as_mut().poll(context));
+                StateProjection::Check { check, next } => {
+                    let answer = ready!(check.as_mut().poll(context));
                     let (mut inner, request) = next.take().expect("the state changes at once");
-                    match expired {
-                        Ok(false) => State::Call {
+                    match answer {
+                        None => State::Call {
                             response: inner.call(request),
                         },
-                        Ok(true) => State::Answer {
-                            response: Some(redirect(
-                                &timeout.location(&RequestHead::from(&request).path()),
-                            )),
-                        },
-                        Err(error) => State::Answer {
-                            response: Some(error_response(&error)),
-                        },
+                        response => State::Answer { response },
                     }
                 }
             };
@@ -107,8 +97,8 @@ where
     }
 }
 
-impl<S: Service<R>, R> std::fmt::Debug for ResponseFuture<S, R> {
+impl<S: Service<R>, R> std::fmt::Debug for GateFuture<S, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+        f.debug_struct("GateFuture").finish_non_exhaustive()
     }
 }
