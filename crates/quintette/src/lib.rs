@@ -52,6 +52,8 @@
 //! is down is an error of kind [`Unavailable`](sessions::SessionErrorKind::Unavailable), a write whose answer was lost one
 //! of kind [`Unknown`](sessions::SessionErrorKind::Unknown); both are a 503. When the store is back, so is the service.
 
+#[cfg(feature = "auth")]
+pub mod auth;
 pub mod cache;
 #[cfg(feature = "database")]
 pub mod db;
