@@ -28,6 +28,7 @@ mod mysql;
 mod outage;
 #[cfg(feature = "postgres")]
 mod postgres;
+pub(crate) mod queries;
 mod session_table;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -48,6 +49,7 @@ pub use migrations::Migrated;
 pub use mysql::MysqlDatabase;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresDatabase;
+pub use queries::{Query, QueryLog};
 pub(crate) use session_table::{SessionRow, SessionTable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteDatabase;

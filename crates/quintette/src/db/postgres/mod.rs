@@ -111,7 +111,7 @@ impl Driver for PostgresDatabase {
         let found = migrations::has_table(&self.connections, "django_session").await;
         match found {
             Ok(true) => {}
-            Ok(false) => return Err(missing_table(&self.place)),
+            Ok(false) => return Err(missing_table(&self.place).into()),
             Err(failure) => return Err(not_read::<Postgres>(&self.place, failure)),
         }
         Ok(Arc::new(PostgresSessionTable::new(self.clone())))

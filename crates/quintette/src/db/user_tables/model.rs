@@ -1,5 +1,7 @@
 use std::fmt;
 
+use quintette_core::settings::Settings;
+
 /// The model whose table holds the users: Django's `AUTH_USER_MODEL`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UserModel {
@@ -7,6 +9,17 @@ pub(crate) struct UserModel {
     pub(crate) app_label: String,
     /// `User`
     pub(crate) model_name: String,
+}
+
+impl UserModel {
+    pub(crate) fn of(_settings: &Settings) -> Self {
+        Self::default()
+    }
+
+    /// Whether it is `auth.User`.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for UserModel {
