@@ -8,8 +8,9 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
 
 use libfuzzer_sys::fuzz_target;
+use quintette::cookie;
 use quintette::sessions::engines::SignedCookiesEngine;
-use quintette::sessions::{CookieAction, Sessions, cookie};
+use quintette::sessions::{CookieAction, Sessions};
 use quintette::settings::Settings;
 
 static SESSIONS: LazyLock<[Sessions; 2]> = LazyLock::new(|| {
@@ -47,12 +48,10 @@ fn visit(sessions: &Sessions, sent: Option<&str>) {
     };
 
     let settings = sessions.settings();
-    let header = cookie::set(
-        settings,
-        key.as_str(),
-        max_age,
-        chrono::DateTime::UNIX_EPOCH,
-    );
+    let header =
+        settings
+            .session_cookie()
+            .set(key.as_str(), max_age, chrono::DateTime::UNIX_EPOCH);
     let (pair, _) = header.split_once("; ").expect("there are attributes");
     let sent = cookie::value([pair.as_bytes()], settings.session_cookie_name.as_str());
     let next = sessions.session(sent.as_deref());

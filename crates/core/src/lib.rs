@@ -4,6 +4,7 @@
 //! engine, a cache or an adapter for another web framework.
 
 pub mod cache;
+pub mod cookie;
 pub mod json;
 pub mod pickle;
 pub mod session;

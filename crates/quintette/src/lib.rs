@@ -56,6 +56,8 @@ pub mod cache;
 #[cfg(feature = "database")]
 pub mod db;
 mod files;
+mod gate;
+pub mod http;
 pub mod sessions;
 
-pub use quintette_core::{json, settings, signing, time};
+pub use quintette_core::{cookie, json, settings, signing, time};

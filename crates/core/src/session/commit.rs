@@ -45,9 +45,9 @@ pub struct Outcome {
 pub enum CookieAction {
     /// Nothing.
     Keep,
-    /// The browser is to forget it: see [`cookie::delete`](super::cookie::delete).
+    /// The browser is to forget it: see [`CookieAttributes::delete`](crate::cookie::CookieAttributes::delete).
     Delete,
-    /// The browser is to keep it: see [`cookie::set`](super::cookie::set).
+    /// The browser is to keep it: see [`CookieAttributes::set`](crate::cookie::CookieAttributes::set).
     Set {
         /// What it holds.
         key: SessionKey,

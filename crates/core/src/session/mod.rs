@@ -22,7 +22,6 @@
 mod changes;
 mod codec;
 mod commit;
-pub mod cookie;
 mod data;
 mod engine;
 mod error;

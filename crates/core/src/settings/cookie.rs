@@ -1,11 +1,13 @@
-//! `SESSION_COOKIE_NAME` and `SESSION_COOKIE_SAMESITE`, and what browsers demand of a cookie.
+//! Names of cookies and `SameSite`, what browsers demand of a cookie, and the cookies that the settings describe.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde_json::Value;
 
+use super::Settings;
 use super::error::{Problem, SettingsError};
+use crate::cookie::CookieAttributes;
 
 /// Attributes of a cookie. Python's `http.cookies` refuses a cookie of such a name, so Django cannot set one.
 const RESERVED_NAMES: [&str; 10] = [
@@ -40,6 +42,11 @@ impl CookieName {
     /// Django's default for `SESSION_COOKIE_NAME`: `sessionid`.
     pub fn sessionid() -> Self {
         Self("sessionid".to_owned())
+    }
+
+    /// Django's default for `CSRF_COOKIE_NAME`: `csrftoken`.
+    pub fn csrftoken() -> Self {
+        Self("csrftoken".to_owned())
     }
 
     /// The name as it stands in a header.
@@ -148,7 +155,44 @@ impl SameSite {
     }
 }
 
-/// What keeps a `SESSION_COOKIE_DOMAIN` from ever being accepted, if anything.
+impl Settings {
+    /// The session's cookie, from `SESSION_COOKIE_*`.
+    pub fn session_cookie(&self) -> CookieAttributes<'_> {
+        CookieAttributes {
+            name: self.session_cookie_name.as_str(),
+            domain: self.session_cookie_domain.as_deref(),
+            path: &self.session_cookie_path,
+            secure: self.session_cookie_secure,
+            http_only: self.session_cookie_httponly,
+            same_site: self.session_cookie_samesite,
+            partitioned: self.session_cookie_partitioned,
+        }
+    }
+
+    /// The cookie of the CSRF secret, from `CSRF_COOKIE_*`.
+    pub fn csrf_cookie(&self) -> CookieAttributes<'_> {
+        CookieAttributes {
+            name: self.csrf_cookie_name.as_str(),
+            domain: self.csrf_cookie_domain.as_deref(),
+            path: &self.csrf_cookie_path,
+            secure: self.csrf_cookie_secure,
+            http_only: self.csrf_cookie_httponly,
+            same_site: self.csrf_cookie_samesite,
+            partitioned: false,
+        }
+    }
+
+    /// The cookie of messages: named `messages`, with the session cookie's attributes, as in Django.
+    pub fn messages_cookie(&self) -> CookieAttributes<'_> {
+        CookieAttributes {
+            name: "messages",
+            path: "/",
+            ..self.session_cookie()
+        }
+    }
+}
+
+/// What keeps a cookie's domain from ever being accepted, if anything.
 pub(super) fn domain_problem(domain: &str) -> Option<String> {
     let name = domain.strip_prefix('.').unwrap_or(domain);
     if name.contains(':') || name.contains('/') {
@@ -169,7 +213,7 @@ pub(super) fn domain_problem(domain: &str) -> Option<String> {
     })
 }
 
-/// What keeps a `SESSION_COOKIE_PATH` out of a `Set-Cookie` header, if anything.
+/// What keeps a cookie's path out of a `Set-Cookie` header, if anything.
 pub(super) fn path_problem(path: &str) -> Option<String> {
     path.chars()
         .find(|c| !matches!(c, ' '..='~') || *c == ';')

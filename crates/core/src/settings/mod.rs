@@ -28,6 +28,7 @@
 //! `CACHE_URL` and `DATABASE_URL` are shorthands. Where both `CACHE_URL` and the alias `default` of `CACHES` are given, the one from the
 //! later row of the table counts, and on one row `CACHES` does.
 
+mod auth;
 mod caches;
 mod check;
 mod cookie;
@@ -35,6 +36,7 @@ mod database_url;
 mod deploy;
 mod error;
 mod loader;
+mod messages;
 mod names;
 mod reader;
 mod sessions;
@@ -49,12 +51,14 @@ use chrono::TimeDelta;
 
 use crate::signing::{Keys, SecretKey};
 
+pub use auth::{PasswordValidatorSettings, UserModel};
 pub use caches::{CacheBackend, CacheSettings, MemcachedClient};
 pub use cookie::{CookieName, SameSite};
 pub use database_url::{DatabaseUrl, SecretUrl, SqliteLocation};
 pub use deploy::Warning;
 pub use error::{Origin, Problem, SettingsError};
 pub use loader::Loader;
+pub use messages::MessageStorageName;
 pub use sessions::{SerializerName, SessionEngineName};
 
 /// All settings, flat as in Django's `settings.py`: each field is a Django name in lower case.
@@ -93,6 +97,15 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// `SECURE_PROXY_SSL_HEADER`: the header, in HTTP's lower-case spelling, and the value by which a proxy says that the request was https.
     pub secure_proxy_ssl_header: Option<(String, String)>,
+    /// `USE_X_FORWARDED_HOST`: whether the host is what a proxy says in `X-Forwarded-Host`. `false` by default.
+    pub use_x_forwarded_host: bool,
+    /// `USE_X_FORWARDED_PORT`: whether the port is what a proxy says in `X-Forwarded-Port`. `false` by default.
+    pub use_x_forwarded_port: bool,
+    /// `CLIENT_ADDRESS_HEADER`, which Django lacks: the header, in HTTP's lower-case spelling, whose last address is the visitor's, as the
+    /// nearest proxy has put it there. By default the address is that of the connection.
+    pub client_address_header: Option<String>,
+    /// `DATA_UPLOAD_MAX_MEMORY_SIZE`: the longest form, in bytes, that is read to look for a CSRF token; `None` for any. 2.5 MiB by default.
+    pub data_upload_max_memory_size: Option<usize>,
     /// `INTERNAL_IPS`: the addresses whose requests are shown what helps to debug. Empty by default.
     pub internal_ips: Vec<IpAddr>,
     /// `USE_TZ`: whether times know their zone. `true` by default, as in Django from 5.0 on.
@@ -155,8 +168,63 @@ pub struct Settings {
     pub session_expire_absolute_seconds: Option<TimeDelta>,
     /// `SESSION_TIMEOUT_REDIRECT` of django-session-timeout: where a visit that ended is sent. By default to the login page.
     pub session_timeout_redirect: Option<String>,
+
+    /// `AUTH_USER_MODEL`: the model of the site's users. `auth.User` by default.
+    pub auth_user_model: UserModel,
+    /// `AUTHENTICATION_BACKENDS`: the dotted paths of what knows users, in the order in which they are asked. `ModelBackend` by default.
+    pub authentication_backends: Vec<String>,
     /// `LOGIN_URL`: where a visitor who has to log in is sent. `/accounts/login/` by default.
     pub login_url: String,
+    /// `LOGIN_REDIRECT_URL`: where a login leads that was asked for nothing else. `/accounts/profile/` by default.
+    pub login_redirect_url: String,
+    /// `LOGOUT_REDIRECT_URL`: where a logout leads. `None` by default: to a page that says so.
+    pub logout_redirect_url: Option<String>,
+    /// `LOGIN_FAILURE_LIMIT`, which Django lacks: after how many wrong passwords for one user name from one address no more are tried for
+    /// `LOGIN_COOLOFF_TIME`; an address may err ten times as often over all user names. `None`, without limit, by default.
+    pub login_failure_limit: Option<u32>,
+    /// `LOGIN_COOLOFF_TIME`, which Django lacks: how long failures are remembered. Given in seconds; five minutes by default.
+    pub login_cooloff_time: TimeDelta,
+    /// `PASSWORD_HASHERS`: the dotted paths of the hashers; the first one hashes, the others verify. Those of Django by default.
+    pub password_hashers: Vec<String>,
+    /// `PASSWORD_RESET_TIMEOUT`: how long the link of a password reset works. Given in seconds; three days by default.
+    pub password_reset_timeout: TimeDelta,
+    /// `AUTH_PASSWORD_VALIDATORS`: what a new password must be like. Nothing by default.
+    pub auth_password_validators: Vec<PasswordValidatorSettings>,
+
+    /// `CSRF_COOKIE_AGE`: how long the cookie lives; `None` for as long as the browser's window. Given in seconds; 52 weeks by default.
+    pub csrf_cookie_age: Option<TimeDelta>,
+    /// `CSRF_COOKIE_DOMAIN`: the domain whose hosts share the cookie. By default only the host that set it.
+    pub csrf_cookie_domain: Option<String>,
+    /// `CSRF_COOKIE_HTTPONLY`: whether scripts in the page are kept from the cookie. `false` by default.
+    pub csrf_cookie_httponly: bool,
+    /// `CSRF_COOKIE_NAME`: the cookie's name. `csrftoken` by default.
+    pub csrf_cookie_name: CookieName,
+    /// `CSRF_COOKIE_PATH`: the path below which the cookie is sent. `/` by default.
+    pub csrf_cookie_path: String,
+    /// `CSRF_COOKIE_SAMESITE`: whether the cookie travels with requests from other sites. `Lax` by default.
+    pub csrf_cookie_samesite: SameSite,
+    /// `CSRF_COOKIE_SECURE`: whether the cookie is sent over https only. `false` by default, as in Django.
+    pub csrf_cookie_secure: bool,
+    /// `CSRF_HEADER_NAME`: the header that may carry the token, in HTTP's lower-case spelling. `x-csrftoken` by default.
+    pub csrf_header_name: String,
+    /// `CSRF_TRUSTED_ORIGINS`: other origins whose forms are taken, such as `https://*.example.com`. Empty by default.
+    pub csrf_trusted_origins: Vec<String>,
+    /// `CSRF_USE_SESSIONS`: whether the secret lives in the session and not in a cookie. `false` by default.
+    pub csrf_use_sessions: bool,
+
+    /// `MESSAGE_STORAGE`: where messages wait for the next page. The cookie and the session by default.
+    pub message_storage: MessageStorageName,
+    /// `MESSAGE_LEVEL`: the least level that is kept. 20, `INFO`, by default.
+    pub message_level: i64,
+    /// `MESSAGE_TAGS`: tags for levels, beside and over those of Django. Empty by default.
+    pub message_tags: BTreeMap<i64, String>,
+
+    /// `STATIC_URL`: where static files are found, for templates. `None` by default.
+    pub static_url: Option<String>,
+    /// `MEDIA_URL`: where uploaded files are found, for templates. Empty by default.
+    pub media_url: String,
+    /// `LANGUAGE_CODE`: the site's language, for templates. `en-us` by default.
+    pub language_code: String,
 }
 
 impl Settings {
@@ -169,6 +237,10 @@ impl Settings {
             debug: false,
             allowed_hosts: Vec::new(),
             secure_proxy_ssl_header: None,
+            use_x_forwarded_host: false,
+            use_x_forwarded_port: false,
+            client_address_header: None,
+            data_upload_max_memory_size: Some(2_621_440),
             internal_ips: Vec::new(),
             use_tz: true,
             time_zone: chrono_tz::America::Chicago,
@@ -196,7 +268,32 @@ impl Settings {
             session_expire_after_last_activity_grace_period: TimeDelta::seconds(1),
             session_expire_absolute_seconds: None,
             session_timeout_redirect: None,
+            auth_user_model: UserModel::default(),
+            authentication_backends: vec![auth::MODEL_BACKEND.to_owned()],
             login_url: "/accounts/login/".to_owned(),
+            login_redirect_url: "/accounts/profile/".to_owned(),
+            logout_redirect_url: None,
+            login_failure_limit: None,
+            login_cooloff_time: TimeDelta::minutes(5),
+            password_hashers: auth::PASSWORD_HASHERS.map(str::to_owned).to_vec(),
+            password_reset_timeout: TimeDelta::days(3),
+            auth_password_validators: Vec::new(),
+            csrf_cookie_age: Some(TimeDelta::weeks(52)),
+            csrf_cookie_domain: None,
+            csrf_cookie_httponly: false,
+            csrf_cookie_name: CookieName::csrftoken(),
+            csrf_cookie_path: "/".to_owned(),
+            csrf_cookie_samesite: SameSite::Lax,
+            csrf_cookie_secure: false,
+            csrf_header_name: "x-csrftoken".to_owned(),
+            csrf_trusted_origins: Vec::new(),
+            csrf_use_sessions: false,
+            message_storage: MessageStorageName::Fallback,
+            message_level: 20,
+            message_tags: BTreeMap::new(),
+            static_url: None,
+            media_url: String::new(),
+            language_code: "en-us".to_owned(),
         }
     }
 

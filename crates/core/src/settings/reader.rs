@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::auth::UserModel;
 use super::caches::{self, CacheSettings};
 use super::cookie::{CookieName, SameSite};
 use super::database_url::DatabaseUrl;
 use super::error::{Origin, Problem, SettingsError};
+use super::messages::{self, MessageStorageName};
 use super::sessions::{SerializerName, SessionEngineName};
-use super::{Settings, names, value};
+use super::{Settings, auth, names, value};
 use crate::signing::Keys;
 
 /// A value, not yet parsed.
@@ -56,6 +58,10 @@ impl Reader {
         self.session(&mut settings);
         self.session_cookie(&mut settings);
         self.timeout(&mut settings);
+        self.auth(&mut settings);
+        self.csrf(&mut settings);
+        self.messages(&mut settings);
+        self.templates(&mut settings);
         settings.caches = self.caches();
         settings
     }
@@ -64,6 +70,26 @@ impl Reader {
         self.read("DEBUG", &mut settings.debug, value::boolean);
         self.read("ALLOWED_HOSTS", &mut settings.allowed_hosts, value::texts);
         self.read("INTERNAL_IPS", &mut settings.internal_ips, value::addresses);
+        self.read(
+            "USE_X_FORWARDED_HOST",
+            &mut settings.use_x_forwarded_host,
+            value::boolean,
+        );
+        self.read(
+            "USE_X_FORWARDED_PORT",
+            &mut settings.use_x_forwarded_port,
+            value::boolean,
+        );
+        self.read(
+            "CLIENT_ADDRESS_HEADER",
+            &mut settings.client_address_header,
+            value::optional(value::header_name),
+        );
+        self.read(
+            "DATA_UPLOAD_MAX_MEMORY_SIZE",
+            &mut settings.data_upload_max_memory_size,
+            value::optional(value::bytes),
+        );
         self.read("USE_TZ", &mut settings.use_tz, value::boolean);
         self.read("TIME_ZONE", &mut settings.time_zone, value::time_zone);
         self.read(
@@ -193,7 +219,128 @@ impl Reader {
             &mut settings.session_timeout_redirect,
             value::optional(value::text),
         );
+    }
+
+    fn auth(&mut self, settings: &mut Settings) {
+        self.read("AUTH_USER_MODEL", &mut settings.auth_user_model, |value| {
+            UserModel::parse(value::words(value)?)
+        });
+        self.read(
+            "AUTHENTICATION_BACKENDS",
+            &mut settings.authentication_backends,
+            value::some_texts,
+        );
         self.read("LOGIN_URL", &mut settings.login_url, value::text);
+        self.read(
+            "LOGIN_REDIRECT_URL",
+            &mut settings.login_redirect_url,
+            value::text,
+        );
+        self.read(
+            "LOGOUT_REDIRECT_URL",
+            &mut settings.logout_redirect_url,
+            value::optional(value::text),
+        );
+        self.read(
+            "LOGIN_FAILURE_LIMIT",
+            &mut settings.login_failure_limit,
+            value::optional(value::count),
+        );
+        self.read(
+            "LOGIN_COOLOFF_TIME",
+            &mut settings.login_cooloff_time,
+            value::limit,
+        );
+        self.read(
+            "PASSWORD_HASHERS",
+            &mut settings.password_hashers,
+            value::some_texts,
+        );
+        self.read(
+            "PASSWORD_RESET_TIMEOUT",
+            &mut settings.password_reset_timeout,
+            value::limit,
+        );
+        self.read(
+            "AUTH_PASSWORD_VALIDATORS",
+            &mut settings.auth_password_validators,
+            auth::validators,
+        );
+    }
+
+    fn csrf(&mut self, settings: &mut Settings) {
+        self.read(
+            "CSRF_COOKIE_AGE",
+            &mut settings.csrf_cookie_age,
+            value::optional(value::seconds),
+        );
+        self.read(
+            "CSRF_COOKIE_DOMAIN",
+            &mut settings.csrf_cookie_domain,
+            value::optional(value::text),
+        );
+        self.read(
+            "CSRF_COOKIE_HTTPONLY",
+            &mut settings.csrf_cookie_httponly,
+            value::boolean,
+        );
+        self.read(
+            "CSRF_COOKIE_NAME",
+            &mut settings.csrf_cookie_name,
+            |value| CookieName::parse(value::words(value)?),
+        );
+        self.read(
+            "CSRF_COOKIE_PATH",
+            &mut settings.csrf_cookie_path,
+            value::text,
+        );
+        self.read(
+            "CSRF_COOKIE_SAMESITE",
+            &mut settings.csrf_cookie_samesite,
+            SameSite::parse,
+        );
+        self.read(
+            "CSRF_COOKIE_SECURE",
+            &mut settings.csrf_cookie_secure,
+            value::boolean,
+        );
+        self.read(
+            "CSRF_HEADER_NAME",
+            &mut settings.csrf_header_name,
+            value::header_name,
+        );
+        self.read(
+            "CSRF_TRUSTED_ORIGINS",
+            &mut settings.csrf_trusted_origins,
+            value::origins,
+        );
+        self.read(
+            "CSRF_USE_SESSIONS",
+            &mut settings.csrf_use_sessions,
+            value::boolean,
+        );
+    }
+
+    fn messages(&mut self, settings: &mut Settings) {
+        self.read("MESSAGE_STORAGE", &mut settings.message_storage, |value| {
+            MessageStorageName::parse(value::words(value)?)
+        });
+        self.read(
+            "MESSAGE_LEVEL",
+            &mut settings.message_level,
+            messages::level,
+        );
+        self.read("MESSAGE_TAGS", &mut settings.message_tags, messages::tags);
+    }
+
+    fn templates(&mut self, settings: &mut Settings) {
+        self.read(
+            "STATIC_URL",
+            &mut settings.static_url,
+            value::optional(value::text),
+        );
+        self.read("MEDIA_URL", &mut settings.media_url, value::text);
+        self.read("LANGUAGE_CODE", &mut settings.language_code, value::text);
     }
 
     fn given(&self, name: &str) -> Option<&Given> {

@@ -181,6 +181,60 @@ pub(super) fn time_zone(value: &Value) -> Result<chrono_tz::Tz, String> {
     })
 }
 
+/// A list that cannot be empty.
+pub(super) fn some_texts(value: &Value) -> Result<Vec<String>, String> {
+    let texts = texts(value)?;
+    if texts.is_empty() {
+        return Err("name at least one".to_owned());
+    }
+    Ok(texts)
+}
+
+/// How many of something: at least one. Zero, as a limit, is none at all: leave the setting out for that.
+pub(super) fn count(value: &Value) -> Result<u32, String> {
+    integer(value)
+        .ok()
+        .and_then(|number| u32::try_from(number).ok())
+        .filter(|number| *number > 0)
+        .ok_or_else(|| "write a whole number above zero".to_owned())
+}
+
+/// A size in bytes.
+pub(super) fn bytes(value: &Value) -> Result<usize, String> {
+    integer(value)
+        .ok()
+        .and_then(|number| usize::try_from(number).ok())
+        .ok_or_else(|| "write a whole number of bytes, such as 2621440".to_owned())
+}
+
+/// Origins whose scheme is named, as Django's check 4_0.E001 demands.
+pub(super) fn origins(value: &Value) -> Result<Vec<String>, String> {
+    let origins = texts(value)?;
+    match origins.iter().find(|origin| !origin.contains("://")) {
+        Some(bad) => Err(format!(
+            "{bad:?} has no scheme; write origins such as \"https://shop.example.com\" or \"https://*.example.com\""
+        )),
+        None => Ok(origins),
+    }
+}
+
+/// A header as Django's `request.META` names it, with its name as HTTP has it: `HTTP_X_CSRFTOKEN` is `x-csrftoken`.
+pub(super) fn header_name(value: &Value) -> Result<String, String> {
+    words(value).ok().and_then(header_of_meta).ok_or_else(|| {
+        "write a header as Django's request.META has it, such as \"HTTP_X_CSRFTOKEN\"".to_owned()
+    })
+}
+
+fn header_of_meta(name: &str) -> Option<String> {
+    let header = name.strip_prefix("HTTP_").filter(|rest| {
+        !rest.is_empty()
+            && rest
+                .chars()
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    })?;
+    Some(header.to_ascii_lowercase().replace('_', "-"))
+}
+
 /// `SECURE_PROXY_SSL_HEADER`, with the header's name as HTTP has it: `HTTP_X_FORWARDED_PROTO` is `x-forwarded-proto`.
 pub(super) fn proxy_header(value: &Value) -> Result<(String, String), String> {
     let wanted = || {
@@ -190,19 +244,8 @@ pub(super) fn proxy_header(value: &Value) -> Result<(String, String), String> {
     let [name, secure] = pair.as_slice() else {
         return Err(wanted());
     };
-    let header = name
-        .strip_prefix("HTTP_")
-        .filter(|rest| {
-            !rest.is_empty()
-                && rest
-                    .chars()
-                    .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
-        })
-        .ok_or_else(wanted)?;
-    Ok((
-        header.to_ascii_lowercase().replace('_', "-"),
-        secure.clone(),
-    ))
+    let header = header_of_meta(name).ok_or_else(wanted)?;
+    Ok((header, secure.clone()))
 }
 
 #[cfg(test)]

@@ -30,37 +30,22 @@ use crate::db::Database;
 /// Where the store cannot be used: the message says which, what is wrong with it, and what to do.
 pub async fn connect(settings: impl Into<Arc<Settings>>) -> Result<Sessions, SessionError> {
     let settings = settings.into();
+    #[cfg(feature = "database")]
+    if settings.session_engine.uses_database() {
+        let database = Database::connect(&settings).await?;
+        return connect_with(&database, settings).await;
+    }
+    without_database(settings).await
+}
+
+async fn without_database(settings: Arc<Settings>) -> Result<Sessions, SessionError> {
     let engine: Arc<dyn SessionEngine> = match settings.session_engine {
-        #[cfg(feature = "database")]
-        SessionEngineName::Db => {
-            let database = Database::connect(&settings).await?;
-            Arc::new(DbEngine::new(&database, &settings).await?)
-        }
-        #[cfg(feature = "database")]
-        SessionEngineName::CachedDb => {
-            let database = Database::connect(&settings).await?;
-            let alias = &settings.session_cache_alias;
-            let cache = NamedCache::connect_before(&database, &settings, alias).await?;
-            if settings
-                .caches
-                .get(alias)
-                .is_some_and(|cache| cache.backend == CacheBackend::LocMem)
-            {
-                tracing::warn!(
-                    target: "quintette::settings",
-                    "cached_db keeps its cache in this process (CACHES[{alias:?}] is LocMemCache): a logout in another \
-                     process is not seen here, so run one process only"
-                );
-            }
-            Arc::new(CachedDbEngine::new(&database, cache, &settings).await?)
-        }
         SessionEngineName::Cache => {
             let cache = NamedCache::connect(&settings, &settings.session_cache_alias).await?;
             Arc::new(CacheEngine::new(cache))
         }
         SessionEngineName::File => Arc::new(FileEngine::new(&settings)?),
         SessionEngineName::SignedCookies => Arc::new(SignedCookiesEngine::new(&settings)),
-        #[cfg(not(feature = "database"))]
         SessionEngineName::Db | SessionEngineName::CachedDb => {
             return Err(SessionError::new(
                 super::SessionErrorKind::Misconfigured,
@@ -73,4 +58,54 @@ pub async fn connect(settings: impl Into<Arc<Settings>>) -> Result<Sessions, Ses
         }
     };
     Ok(Sessions::new(engine, settings))
+}
+
+/// As [`connect`], with a database that is open already: what else uses it, users say, shares its connections.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+///
+/// use quintette::{db::Database, sessions, settings::Settings};
+///
+/// let settings = Arc::new(Settings::load()?);
+/// let database = Database::connect(&settings).await?;
+/// let sessions = sessions::connect_with(&database, settings).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As [`connect`].
+#[cfg(feature = "database")]
+pub async fn connect_with(
+    database: &Database,
+    settings: impl Into<Arc<Settings>>,
+) -> Result<Sessions, SessionError> {
+    let settings = settings.into();
+    let engine: Arc<dyn SessionEngine> = match settings.session_engine {
+        SessionEngineName::Db => Arc::new(DbEngine::new(database, &settings).await?),
+        SessionEngineName::CachedDb => {
+            let alias = &settings.session_cache_alias;
+            let cache = NamedCache::connect_before(database, &settings, alias).await?;
+            warn_of_local_cache(&settings);
+            Arc::new(CachedDbEngine::new(database, cache, &settings).await?)
+        }
+        _ => return without_database(settings).await,
+    };
+    Ok(Sessions::new(engine, settings))
+}
+
+#[cfg(feature = "database")]
+fn warn_of_local_cache(settings: &Settings) {
+    let alias = &settings.session_cache_alias;
+    let cache = settings.caches.get(alias);
+    if cache.is_some_and(|cache| cache.backend == CacheBackend::LocMem) {
+        tracing::warn!(
+            target: "quintette::settings",
+            "cached_db keeps its cache in this process (CACHES[{alias:?}] is LocMemCache): a logout in another \
+             process is not seen here, so run one process only"
+        );
+    }
 }

@@ -21,11 +21,13 @@ mod clean_up;
 mod connect;
 pub mod engines;
 pub mod layer;
-mod response;
+pub(crate) mod response;
 pub mod timeout;
 
 pub use clean_up::clear_expired_every;
 pub use connect::connect;
+#[cfg(feature = "database")]
+pub use connect::connect_with;
 pub use layer::SessionLayer;
 pub use quintette_core::session::*;
 pub use timeout::TimeoutLayer;

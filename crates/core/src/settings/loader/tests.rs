@@ -296,7 +296,7 @@ fn djangos_other_settings_carry_over_and_are_passed_over() {
         CSRF_COOKIE_SECURE = true
         AUTH_PASSWORD_VALIDATORS = [{ NAME = "x" }]
         CELERY_BROKER_URL = "memory://"
-        MESSAGE_STORAGE = "x"
+        CSRF_FAILURE_VIEW = "x"
         [DATABASES.default]
         ENGINE = "django.db.backends.sqlite3"
         [[TEMPLATES]]

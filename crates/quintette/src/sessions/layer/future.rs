@@ -7,7 +7,7 @@ use chrono::Utc;
 use http::{HeaderMap, HeaderValue, Response, header};
 use http_body_util::{Either, Full};
 use pin_project_lite::pin_project;
-use quintette_core::session::{CookieAction, Outcome, Session, SessionError, Sessions, cookie};
+use quintette_core::session::{CookieAction, Outcome, Session, SessionError, Sessions};
 
 use crate::sessions::response::error_response;
 
@@ -79,9 +79,10 @@ fn apply<B>(mut response: Response<B>, outcome: &Outcome, sessions: &Sessions) -
     let settings = sessions.settings();
     let cookie = match &outcome.cookie {
         CookieAction::Keep => return response,
-        CookieAction::Delete => cookie::delete(settings),
+        CookieAction::Delete => settings.session_cookie().delete(),
         CookieAction::Set { key, max_age } => {
-            cookie::set(settings, key.as_str(), *max_age, Utc::now())
+            let cookie = settings.session_cookie();
+            cookie.set(key.as_str(), *max_age, Utc::now())
         }
     };
     match HeaderValue::try_from(cookie) {

@@ -2,7 +2,8 @@ use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::{Either, Full};
-use quintette_core::session::{Sessions, cookie};
+use quintette_core::cookie;
+use quintette_core::session::Sessions;
 use tower_service::Service;
 
 use super::ResponseFuture;

@@ -14,8 +14,7 @@
 //! A visitor without a session is left alone, and a request with an unknown session creates none. An expired session
 //! is flushed, and the visitor redirected.
 //!
-//! The layer stands inside the session layer, around the outermost `Router`: within a nested one the path that it sends
-//! along as `next` is without its prefix. In axum the last `layer` is the outermost:
+//! The layer stands inside the session layer. In axum the last `layer` is the outermost:
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -30,10 +29,9 @@
 //! ```
 
 mod clock;
-mod future;
 mod layer;
 mod service;
 
-pub use future::ResponseFuture;
+pub use crate::gate::GateFuture as ResponseFuture;
 pub use layer::TimeoutLayer;
 pub use service::TimeoutService;

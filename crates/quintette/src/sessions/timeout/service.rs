@@ -10,7 +10,8 @@ use tower_service::Service;
 
 use super::ResponseFuture;
 use super::clock::Timeout;
-use crate::sessions::response::text_response;
+use crate::http::{RequestHead, redirect};
+use crate::sessions::response::{error_response, text_response};
 
 /// A service whose sessions end in time. See [the module](super).
 #[derive(Clone, Debug)]
@@ -51,6 +52,14 @@ where
         // The service that was polled ready is the one to call; its clone has to be polled itself.
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
-        ResponseFuture::check(inner, request, session, self.timeout.clone())
+        let timeout = self.timeout.clone();
+        let path = RequestHead::from(&request).path();
+        ResponseFuture::check(inner, request, async move {
+            match timeout.has_expired(&session).await {
+                Ok(false) => None,
+                Ok(true) => Some(redirect(&timeout.location(&path))),
+                Err(error) => Some(error_response(&error)),
+            }
+        })
     }
 }

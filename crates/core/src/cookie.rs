@@ -1,18 +1,18 @@
-//! The session's cookie, as text: read and written as Python's `http.cookies` and Django do, to the order of the
-//! attributes. No HTTP types, so that every web framework's adapter can use it.
+//! Cookies, as text: read and written as Python's `http.cookies` and Django do, to the order of the attributes. No HTTP
+//! types, so that every web framework's adapter can use it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 
-use crate::settings::{SameSite, Settings};
+use crate::settings::SameSite;
 use crate::time::after;
 
 /// The value of the cookie `name` in these `Cookie` headers; the last one, where there are several, as in Django.
 ///
 /// ```
-/// use quintette_core::session::cookie;
+/// use quintette_core::cookie;
 ///
 /// let headers = [b"theme=dark; sessionid=abc".as_slice()];
 /// assert_eq!(cookie::value(headers, "sessionid").as_deref(), Some("abc"));
@@ -35,27 +35,93 @@ pub fn value<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Opt
     })
 }
 
-/// The `Set-Cookie` header that carries a session; a cookie without `max_age` ends with the browser.
-pub fn set(
-    settings: &Settings,
-    value: &str,
-    max_age: Option<TimeDelta>,
-    now: DateTime<Utc>,
-) -> String {
-    let age = max_age.map(|age| {
-        let expires = after(now, age);
-        (http_date(expires), age.num_seconds())
-    });
-    let age = age
-        .as_ref()
-        .map(|(expires, seconds)| (expires.as_str(), *seconds));
-    write(
-        settings,
-        &quote(value),
-        age,
-        settings.session_cookie_secure,
-        settings.session_cookie_httponly,
-    )
+/// A cookie's name, where it goes, and who may read it.
+///
+/// ```
+/// use quintette_core::settings::Settings;
+///
+/// let settings = Settings::new("a secret");
+/// let header = settings.csrf_cookie().delete();
+/// assert!(header.starts_with("csrftoken=\"\"; expires=Thu, 01 Jan 1970"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CookieAttributes<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// `Domain`; `None` for the host that sets it.
+    pub domain: Option<&'a str>,
+    /// `Path`.
+    pub path: &'a str,
+    /// `Secure`.
+    pub secure: bool,
+    /// `HttpOnly`.
+    pub http_only: bool,
+    /// `SameSite`.
+    pub same_site: SameSite,
+    /// `Partitioned`.
+    pub partitioned: bool,
+}
+
+impl CookieAttributes<'_> {
+    /// The `Set-Cookie` header that carries `value`; a cookie without `max_age` ends with the browser. Django's `set_cookie`.
+    pub fn set(&self, value: &str, max_age: Option<TimeDelta>, now: DateTime<Utc>) -> String {
+        let age = max_age.map(|age| (http_date(after(now, age)), age.num_seconds()));
+        let age = age
+            .as_ref()
+            .map(|(expires, seconds)| (expires.as_str(), *seconds));
+        self.write(&quote(value), age)
+    }
+
+    /// The `Set-Cookie` header that makes a browser forget the cookie. Django's `delete_cookie`.
+    pub fn delete(&self) -> String {
+        // Browsers refuse a prefixed or SameSite=None cookie without Secure, its deletion included.
+        let prefixed = ["__secure-", "__host-"].iter().any(|prefix| {
+            let start = self.name.get(..prefix.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        });
+        let secure = prefixed || self.same_site == SameSite::None || self.partitioned;
+        let forgotten = Self {
+            secure,
+            http_only: false,
+            ..*self
+        };
+        forgotten.write("\"\"", Some(("Thu, 01 Jan 1970 00:00:00 GMT", 0)))
+    }
+
+    /// The attributes in the order of Python's `Morsel.OutputString`: sorted by name.
+    fn write(&self, value: &str, age: Option<(&str, i64)>) -> String {
+        let mut header = String::with_capacity(160 + value.len());
+        header.push_str(self.name);
+        header.push('=');
+        header.push_str(value);
+        if let Some(domain) = self.domain {
+            header.push_str("; Domain=");
+            header.push_str(domain);
+        }
+        if let Some((expires, _)) = age {
+            header.push_str("; expires=");
+            header.push_str(expires);
+        }
+        if self.http_only {
+            header.push_str("; HttpOnly");
+        }
+        if let Some((_, seconds)) = age {
+            let _ = write!(header, "; Max-Age={seconds}");
+        }
+        if self.partitioned {
+            header.push_str("; Partitioned");
+        }
+        header.push_str("; Path=");
+        header.push_str(self.path);
+        if let Some(same_site) = self.same_site.attribute() {
+            header.push_str("; SameSite=");
+            header.push_str(same_site);
+        }
+        if self.secure {
+            header.push_str("; Secure");
+        }
+        header
+    }
 }
 
 /// `%a, %d %b %Y %H:%M:%S GMT`, without interpreting that for each cookie.
@@ -67,62 +133,6 @@ fn http_date(date: DateTime<Utc>) -> String {
     let month = MONTHS[date.month0() as usize % 12];
     let (hour, minute, second) = (date.hour(), date.minute(), date.second());
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
-}
-
-/// The `Set-Cookie` header that makes a browser forget the session.
-pub fn delete(settings: &Settings) -> String {
-    // Browsers refuse a prefixed or SameSite=None cookie without Secure, its deletion included.
-    let secure = settings.session_cookie_name.requires_secure()
-        || settings.session_cookie_samesite == SameSite::None
-        || settings.session_cookie_partitioned;
-    write(
-        settings,
-        "\"\"",
-        Some(("Thu, 01 Jan 1970 00:00:00 GMT", 0)),
-        secure,
-        false,
-    )
-}
-
-/// The attributes in the order of Python's `Morsel.OutputString`: sorted by name.
-fn write(
-    settings: &Settings,
-    value: &str,
-    age: Option<(&str, i64)>,
-    secure: bool,
-    http_only: bool,
-) -> String {
-    let mut header = String::with_capacity(160 + value.len());
-    header.push_str(settings.session_cookie_name.as_str());
-    header.push('=');
-    header.push_str(value);
-    if let Some(domain) = &settings.session_cookie_domain {
-        header.push_str("; Domain=");
-        header.push_str(domain);
-    }
-    if let Some((expires, _)) = age {
-        header.push_str("; expires=");
-        header.push_str(expires);
-    }
-    if http_only {
-        header.push_str("; HttpOnly");
-    }
-    if let Some((_, seconds)) = age {
-        let _ = write!(header, "; Max-Age={seconds}");
-    }
-    if settings.session_cookie_partitioned {
-        header.push_str("; Partitioned");
-    }
-    header.push_str("; Path=");
-    header.push_str(&settings.session_cookie_path);
-    if let Some(same_site) = settings.session_cookie_samesite.attribute() {
-        header.push_str("; SameSite=");
-        header.push_str(same_site);
-    }
-    if secure {
-        header.push_str("; Secure");
-    }
-    header
 }
 
 /// Python's `_LegalChars` beyond letters and digits.
@@ -182,6 +192,7 @@ fn unquote(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Settings;
 
     fn read(header: &str) -> Option<String> {
         value([header.as_bytes()], "sessionid").map(Cow::into_owned)
@@ -214,12 +225,14 @@ mod tests {
         settings.session_cookie_secure = true;
         let now = DateTime::<Utc>::UNIX_EPOCH;
         assert_eq!(
-            set(&settings, "abc", Some(TimeDelta::seconds(60)), now),
+            settings
+                .session_cookie()
+                .set("abc", Some(TimeDelta::seconds(60)), now),
             "sessionid=abc; Domain=example.com; expires=Thu, 01 Jan 1970 00:01:00 GMT; HttpOnly; Max-Age=60; Path=/; \
              SameSite=Lax; Secure"
         );
         assert_eq!(
-            delete(&settings),
+            settings.session_cookie().delete(),
             "sessionid=\"\"; Domain=example.com; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/; \
              SameSite=Lax"
         );

@@ -1,0 +1,87 @@
+//! What a request says of itself, as Django understands it, and where a visitor may be sent: `django.http.HttpRequest` and
+//! `django.utils.http`.
+//!
+//! ```
+//! use quintette::http::RequestHead;
+//! use quintette::settings::Settings;
+//!
+//! let mut settings = Settings::new("a secret");
+//! settings.allowed_hosts = vec![".example.com".to_owned()];
+//! settings.secure_proxy_ssl_header = Some(("x-forwarded-proto".to_owned(), "https".to_owned()));
+//!
+//! let request = http::Request::get("/orders/7?page=2")
+//!     .header("host", "shop.example.com")
+//!     .header("x-forwarded-proto", "https")
+//!     .body(())?;
+//! let head = RequestHead::from(&request);
+//! assert_eq!(head.absolute_uri(&settings)?, "https://shop.example.com/orders/7?page=2");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod address;
+mod host;
+mod login_url;
+mod path;
+mod redirect;
+
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Method, Request, Uri};
+
+pub use address::ClientAddress;
+pub use host::{DisallowedHost, is_same_domain};
+pub use redirect::{redirect, url_has_allowed_host_and_scheme};
+
+pub(crate) use host::split_domain_port;
+pub(crate) use login_url::login_url_with_next;
+
+/// A request without its body: what Django's `HttpRequest` tells of host, scheme, path and address. A borrowed view.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+}
+
+impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
+    fn from(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+}
+
+impl<'a> From<&'a Parts> for RequestHead<'a> {
+    fn from(parts: &'a Parts) -> Self {
+        Self {
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+            extensions: &parts.extensions,
+        }
+    }
+}
+
+impl<'a> RequestHead<'a> {
+    /// The method. Django's `request.method`.
+    pub fn method(&self) -> &'a Method {
+        self.method
+    }
+
+    /// The header, where there is one and it is text.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    pub(crate) fn extensions(&self) -> &'a Extensions {
+        self.extensions
+    }
+}
