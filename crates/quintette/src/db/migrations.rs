@@ -1,7 +1,9 @@
 use std::borrow::Cow;
 
 #[cfg(feature = "auth")]
-use super::user_tables::UserModel;
+use super::user_tables::Names;
+#[cfg(feature = "auth")]
+use quintette_core::settings::UserModel;
 
 /// A migration that [`Database::migrate`](super::Database::migrate) has made, by Django's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +57,15 @@ impl Table {
 pub(super) fn of_users_app(
     mut auth: Migration,
     model: &UserModel,
+    names: &Names,
     users: Vec<Table>,
 ) -> Vec<Migration> {
-    if model.is_default() {
+    if names.are_djangos() {
         auth.tables.extend(users);
         return vec![auth];
     }
     let app = Migration {
-        app: model.app_label.clone().into(),
+        app: model.app_label().to_owned().into(),
         names: INITIAL,
         tables: users,
     };

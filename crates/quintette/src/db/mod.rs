@@ -41,6 +41,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
+#[cfg(feature = "auth")]
+use quintette_core::settings::UserModel;
 use quintette_core::settings::{CacheBackend, DatabaseUrl, Settings};
 
 pub(crate) use cache_table::{CacheRow, CacheTable, TableName};
@@ -56,7 +58,7 @@ pub use sqlite::SqliteDatabase;
 #[cfg(feature = "auth")]
 pub(crate) use {
     error::{DatabaseError, DatabaseErrorKind},
-    user_tables::{NewUser, Permission, UserKey, UserModel, UserRow, UserSessionRow, UserTables},
+    user_tables::{NewUser, Permission, UserKey, UserRow, UserSessionRow, UserTables},
 };
 
 /// A database that holds Django's tables. A cheap handle: clones share the connections.

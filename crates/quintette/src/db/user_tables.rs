@@ -1,7 +1,6 @@
 //! Django's tables of users, groups and permissions, and ours of the sessions that each user has.
 
 mod dialect;
-mod model;
 mod names;
 pub(super) mod permissions;
 mod rows;
@@ -13,7 +12,6 @@ use chrono::{DateTime, Utc};
 use super::error::DatabaseError;
 
 pub(super) use dialect::{Dialect, Statement, Value};
-pub(crate) use model::UserModel;
 pub(super) use names::Names;
 pub(crate) use rows::{NewUser, Permission, UserKey, UserRow, UserSessionRow};
 pub(super) use tables::LOOK;

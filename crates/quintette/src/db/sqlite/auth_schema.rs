@@ -1,8 +1,10 @@
 //! The tables of contenttypes and auth as Django's migrations leave them, statement by statement what is in
 //! `sqlite_master` then; and ours.
 
+use quintette_core::settings::UserModel;
+
 use crate::db::migrations::{AUTH, CONTENT_TYPES, Migration, Table, USER_SESSIONS, of_users_app};
-use crate::db::user_tables::{Names, UserModel};
+use crate::db::user_tables::Names;
 
 /// What Django takes for the longest name.
 pub(super) const LONGEST_NAME: usize = 200;
@@ -10,7 +12,7 @@ pub(super) const LONGEST_NAME: usize = 200;
 pub(super) fn migrations(model: &UserModel) -> Vec<Migration> {
     let names = Names::new(model, LONGEST_NAME);
     let mut migrations = vec![content_types()];
-    migrations.extend(of_users_app(auth(), model, users(model, &names)));
+    migrations.extend(of_users_app(auth(), model, &names, users(&names)));
     migrations.push(user_sessions());
     migrations
 }
@@ -63,9 +65,9 @@ fn auth() -> Migration {
 }
 
 /// The tables of a user model that adds nothing to `AbstractUser`.
-fn users(model: &UserModel, names: &Names) -> Vec<Table> {
+fn users(names: &Names) -> Vec<Table> {
     // Django has put the first name behind the others when it made it longer.
-    let columns = if model.is_default() {
+    let columns = if names.are_djangos() {
         r#""last_name" varchar(150) NOT NULL, "email" varchar(254) NOT NULL, "is_staff" bool NOT NULL, "is_active" bool NOT NULL, "date_joined" datetime NOT NULL, "first_name" varchar(150) NOT NULL"#
     } else {
         r#""first_name" varchar(150) NOT NULL, "last_name" varchar(150) NOT NULL, "email" varchar(254) NOT NULL, "is_staff" bool NOT NULL, "is_active" bool NOT NULL, "date_joined" datetime NOT NULL"#
@@ -75,9 +77,8 @@ fn users(model: &UserModel, names: &Names) -> Vec<Table> {
     );
     vec![
         Table::new(names.user.clone(), [names.sql('"', &user)]),
-        of_users(model, names, &names.groups, "group_id", "auth_group"),
+        of_users(names, &names.groups, "group_id", "auth_group"),
         of_users(
-            model,
             names,
             &names.permissions,
             "permission_id",
@@ -87,10 +88,10 @@ fn users(model: &UserModel, names: &Names) -> Vec<Table> {
 }
 
 /// What users have of another table's.
-fn of_users(model: &UserModel, names: &Names, table: &str, other_id: &str, other: &str) -> Table {
+fn of_users(names: &Names, table: &str, other_id: &str, other: &str) -> Table {
     let user_id = names.user_id.as_str();
     // In a project of `startproject`, the app's keys are of the type BigAutoField; those of Django's own are not.
-    let integer = if model.is_default() {
+    let integer = if names.are_djangos() {
         "integer"
     } else {
         "bigint"

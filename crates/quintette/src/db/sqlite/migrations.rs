@@ -1,4 +1,6 @@
 use chrono::Utc;
+#[cfg(feature = "auth")]
+use quintette_core::settings::UserModel;
 use quintette_core::time::TimeZone;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection};
@@ -10,7 +12,7 @@ use super::connections::Connections;
 use super::session_table::to_text;
 use crate::db::migrations::{INITIAL, Migrated, Migration, Table};
 #[cfg(feature = "auth")]
-use crate::db::user_tables::{UserModel, permissions, permissions::ContentType};
+use crate::db::user_tables::{permissions, permissions::ContentType};
 
 /// The same statements that `manage.py sqlmigrate` prints, so that both sides find the schema they know.
 fn sessions() -> Migration {
@@ -30,19 +32,22 @@ fn sessions() -> Migration {
 /// Where Django notes which migrations were made (django/db/migrations/recorder.py).
 const RECORDER: &str = r#"CREATE TABLE IF NOT EXISTS "django_migrations" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "app" varchar(255) NOT NULL, "name" varchar(255) NOT NULL, "applied" datetime NOT NULL)"#;
 
-pub(super) async fn migrate(database: &SqliteDatabase) -> Result<Vec<Migrated>, sqlx::Error> {
-    #[cfg_attr(not(feature = "auth"), expect(unused_mut))]
-    let mut migrations = vec![sessions()];
+fn migrations(database: &SqliteDatabase) -> Vec<Migration> {
     #[cfg(feature = "auth")]
-    migrations.extend(auth_schema::migrations(&database.user_model));
+    let auth = auth_schema::migrations(&database.user_model);
+    #[cfg(not(feature = "auth"))]
+    let (auth, _) = (Vec::new(), database);
+    std::iter::once(sessions()).chain(auth).collect()
+}
 
+pub(super) async fn migrate(database: &SqliteDatabase) -> Result<Vec<Migrated>, sqlx::Error> {
     let mut connection = database.reader.acquire().await?;
     // Immediate: two programs that start at once do not both find the tables missing.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::query(RECORDER).execute(&mut *transaction).await?;
     let mut migrated = Vec::new();
-    for migration in &migrations {
-        if make(&mut transaction, migration, database.time_zone).await? {
+    for migration in migrations(database) {
+        if make(&mut transaction, &migration, database.time_zone).await? {
             migrated.extend(migration.migrated());
         }
     }

@@ -16,15 +16,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
+#[cfg(feature = "auth")]
+use quintette_core::settings::UserModel;
 use quintette_core::settings::{Settings, SqliteLocation};
 use quintette_core::time::TimeZone;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool};
 use tokio::time::Instant;
 
+#[cfg(feature = "auth")]
+use super::UserTables;
 use super::error::{DatabaseError, DatabaseErrorKind, missing_table, translate};
 use super::{CacheTable, Driver, Migrated, SessionTable, TableName};
-#[cfg(feature = "auth")]
-use super::{UserModel, UserTables};
 use cache_table::SqliteCacheTable;
 use connections::{Connections, Lease};
 use session_table::SqliteSessionTable;
@@ -78,7 +80,7 @@ impl SqliteDatabase {
             file: None,
             time_zone: settings.into(),
             #[cfg(feature = "auth")]
-            user_model: UserModel::of(settings),
+            user_model: settings.auth_user_model.clone(),
         }
     }
 
@@ -126,7 +128,7 @@ impl SqliteDatabase {
             }),
             time_zone: settings.into(),
             #[cfg(feature = "auth")]
-            user_model: UserModel::of(settings),
+            user_model: settings.auth_user_model.clone(),
         })
     }
 
@@ -160,7 +162,7 @@ impl SqliteDatabase {
             file: None,
             time_zone: settings.into(),
             #[cfg(feature = "auth")]
-            user_model: UserModel::of(settings),
+            user_model: settings.auth_user_model.clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, Utc};
+use quintette_core::settings::UserModel;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row, Sqlite};
@@ -9,7 +10,7 @@ use super::auth_schema::LONGEST_NAME;
 use super::session_table::to_text;
 use crate::db::DatabaseError;
 use crate::db::error::{of_users, of_users_write};
-use crate::db::user_tables::{Dialect, LOOK, Names, Statement, UserModel, Value};
+use crate::db::user_tables::{Dialect, LOOK, Names, Statement, Value};
 
 #[derive(Debug)]
 pub(super) struct SqliteUserTables {

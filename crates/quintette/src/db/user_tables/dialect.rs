@@ -24,6 +24,10 @@ pub(in crate::db) struct Statement {
 pub(in crate::db) trait Dialect: std::fmt::Debug + Send + Sync {
     type Row: Send + Sync;
 
+    /// Deletes as many sessions as the second value says, of those that were last used before the first, the earliest first.
+    const FORGET_BEFORE: &'static str = "DELETE FROM quintette_user_session WHERE id IN \
+        (SELECT id FROM quintette_user_session WHERE last_activity < ? ORDER BY last_activity LIMIT ?)";
+
     /// The end of an INSERT: what becomes of a row that is there already, by the column or columns that are `unique`.
     /// It takes the new values of the `updated` columns. Where there are none, nothing changes, and it counts as written.
     fn on_conflict(&self, unique: &[&str], updated: &[&str]) -> String;

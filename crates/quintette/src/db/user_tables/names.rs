@@ -1,8 +1,7 @@
 use std::fmt::Write as _;
 
 use md5::{Digest, Md5};
-
-use super::UserModel;
+use quintette_core::settings::UserModel;
 
 /// What the tables of a user model are called, with `longest` characters at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,15 +17,19 @@ pub(in crate::db) struct Names {
 impl Names {
     /// `django/db/models/options.py` and `fields/related.py`: `app_model`, and the field's name behind it.
     pub(in crate::db) fn new(model: &UserModel, longest: usize) -> Self {
-        let model_name = model.model_name.to_lowercase();
-        let user = format!("{}_{model_name}", model.app_label);
+        let user = model.table();
         Self {
             groups: truncated(format!("{user}_groups"), longest),
             permissions: truncated(format!("{user}_user_permissions"), longest),
             user: truncated(user, longest),
-            user_id: format!("{model_name}_id"),
+            user_id: format!("{}_id", model.model_name()),
             longest,
         }
+    }
+
+    /// Whether the users are those of Django's own model, `auth.User`.
+    pub(in crate::db) fn are_djangos(&self) -> bool {
+        self.user == "auth_user"
     }
 
     /// A statement with `{user}`, `{user_groups}`, `{user_permissions}` and `{user_id}` in it, where these names belong,
@@ -95,11 +98,7 @@ mod tests {
     use super::*;
 
     fn shop(longest: usize) -> Names {
-        let model = UserModel {
-            app_label: "shop".to_owned(),
-            model_name: "Customer".to_owned(),
-        };
-        Names::new(&model, longest)
+        Names::new(&"shop.Customer".parse().unwrap(), longest)
     }
 
     // What Django 5.2 calls them.

@@ -2,7 +2,7 @@
 //!
 //! `create_contenttypes` and `create_permissions` in Django, which its signal `post_migrate` calls.
 
-use super::UserModel;
+use quintette_core::settings::UserModel;
 
 /// What each model is given, and how the permission is called.
 const ACTIONS: [&str; 4] = ["add", "change", "delete", "view"];
@@ -20,7 +20,7 @@ impl ContentType {
     pub(in crate::db) fn all(user: &UserModel) -> Vec<Self> {
         let content_type = |app_label: &str, model: &str, verbose_name| Self {
             app_label: app_label.to_owned(),
-            model: model.to_lowercase(),
+            model: model.to_owned(),
             verbose_name,
         };
         let mut all = vec![
@@ -29,7 +29,7 @@ impl ContentType {
             content_type("auth", "group", "group"),
             content_type("sessions", "session", "session"),
         ];
-        let user = content_type(&user.app_label, &user.model_name, "user");
+        let user = content_type(user.app_label(), &user.model_name(), "user");
         let place = if user.app_label == "auth" { 3 } else { 4 };
         all.insert(place, user);
         all

@@ -27,10 +27,6 @@ const SELECT_PERMISSIONS: &str = "SELECT c.app_label, p.codename FROM {user_perm
     JOIN auth_permission p ON p.id = g.permission_id \
     JOIN django_content_type c ON c.id = p.content_type_id WHERE m.{user_id} = ?";
 
-/// The batch is a table of its own: MySQL neither limits a subquery nor lets it look at the table that it deletes from.
-const FORGET_BEFORE: &str = "DELETE FROM quintette_user_session WHERE id IN (SELECT id FROM \
-    (SELECT id FROM quintette_user_session WHERE last_activity < ? ORDER BY last_activity LIMIT ?) batch)";
-
 /// Finds nothing, and fails where one of the tables is missing.
 pub(in crate::db) const LOOK: &str = "SELECT 1 FROM {user}, {user_groups}, {user_permissions}, auth_group, \
     auth_group_permissions, auth_permission, django_content_type, quintette_user_session LIMIT 0";
@@ -370,7 +366,7 @@ impl<D: Dialect> UserTables for D {
         time: DateTime<Utc>,
         limit: u32,
     ) -> Result<u64, DatabaseError> {
-        let statement = Statement::new(FORGET_BEFORE)
+        let statement = Statement::new(D::FORGET_BEFORE)
             .with(time)
             .with(i64::from(limit));
         self.write(statement).await

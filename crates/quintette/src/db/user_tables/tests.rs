@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::LazyLock;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use quintette_core::settings::Settings;
+use quintette_core::settings::{Settings, UserModel};
 use quintette_testkit::servers::{MariaDb, Postgres};
 use tempfile::TempDir;
 
-use super::{NewUser, UserKey, UserModel, UserRow, UserTables};
+use super::{NewUser, UserKey, UserRow, UserTables};
 use crate::db::Database;
 
 static POSTGRES: LazyLock<Postgres> = LazyLock::new(|| Postgres::start().unwrap());
@@ -46,7 +46,8 @@ async fn sites_of(model: &UserModel) -> Vec<Site> {
         };
         let mut settings = Settings::new("a secret that is for tests alone");
         settings.database_url = Some(url.parse().unwrap());
-        let database = Database::create_for(&settings, model).await.unwrap();
+        settings.auth_user_model = model.clone();
+        let database = Database::create(&settings).await.unwrap();
         database.migrate().await.unwrap();
         sites.push(Site {
             kind,

@@ -232,10 +232,7 @@ async fn a_text_that_is_too_long_is_refused_by_servers() {
 
 #[tokio::test]
 async fn a_user_model_of_another_app_has_tables_of_its_own() {
-    let model = UserModel {
-        app_label: "shop".to_owned(),
-        model_name: "Customer".to_owned(),
-    };
+    let model = "shop.Customer".parse().unwrap();
     for site in sites_of(&model).await {
         let user = made(&site.tables, "asa").await;
         let tables = &site.tables;
