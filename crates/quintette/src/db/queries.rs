@@ -65,8 +65,8 @@ impl QueryLog {
 
     /// Runs the future, and notes its statements here. Where it is recorded already, both logs have them.
     pub fn record<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        let logs = Logs::current().and(self.clone());
-        CURRENT.scope(logs, future)
+        let log = self.clone();
+        async move { Logs::current().and(log).carried(future).await }
     }
 
     /// What was noted until now, in the order in which it ended.
