@@ -199,7 +199,7 @@ pub(super) fn missing_table(place: &str) -> DatabaseError {
 #[cfg(feature = "auth")]
 pub(super) fn missing_user_table(place: &str, error: &sqlx::Error) -> DatabaseError {
     DatabaseError::new(
-        DatabaseErrorKind::Unavailable,
+        DatabaseErrorKind::Misconfigured,
         format!(
             "the database {place} has not all the tables of users ({error}): run `quintette migrate` with the same \
              DATABASE_URL and AUTH_USER_MODEL"

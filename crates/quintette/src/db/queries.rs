@@ -134,9 +134,9 @@ pub(super) struct Note {
 }
 
 /// Notes that a statement begins now.
-pub(super) fn noting<'q, D: Database<Arguments: IntoArguments<D>>>(
-    mut statement: Statement<'q, D, D::Arguments>,
-) -> (Statement<'q, D, D::Arguments>, Option<Note>) {
+pub(super) fn noting<D: Database<Arguments: IntoArguments<D>>>(
+    mut statement: Statement<'_, D, D::Arguments>,
+) -> (Statement<'_, D, D::Arguments>, Option<Note>) {
     let logs = Logs::current();
     if logs.is_empty() {
         return (statement, None);
