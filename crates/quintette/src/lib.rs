@@ -59,5 +59,7 @@ mod files;
 mod gate;
 pub mod http;
 pub mod sessions;
+#[cfg(feature = "templates")]
+pub mod templates;
 
 pub use quintette_core::{cookie, json, settings, signing, time};

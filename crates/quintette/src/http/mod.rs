@@ -33,6 +33,8 @@ pub use redirect::{redirect, url_has_allowed_host_and_scheme};
 
 pub(crate) use host::split_domain_port;
 pub(crate) use login_url::login_url_with_next;
+#[cfg(feature = "templates")]
+pub(crate) use path::quote;
 
 /// A request without its body: what Django's `HttpRequest` tells of host, scheme, path and address. A borrowed view.
 #[derive(Clone, Copy, Debug)]

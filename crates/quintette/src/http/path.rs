@@ -23,6 +23,12 @@ impl RequestHead<'_> {
         quoted
     }
 
+    /// What stands behind the question mark.
+    #[cfg(feature = "templates")]
+    pub(crate) fn query(&self) -> &str {
+        self.original_uri().query().unwrap_or_default()
+    }
+
     #[cfg(feature = "axum")]
     fn original_uri(&self) -> &Uri {
         let original = self.extensions.get::<axum::extract::OriginalUri>();
@@ -64,7 +70,7 @@ fn unhex(bytes: &[u8]) -> Option<u8> {
 }
 
 /// Python's `urllib.parse.quote`: letters, digits and `_.-~` stay, and what is `safe`.
-pub(super) fn quote(text: &str, safe: &[u8]) -> String {
+pub(crate) fn quote(text: &str, safe: &[u8]) -> String {
     let mut quoted = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"_.-~".contains(&byte) || safe.contains(&byte) {
