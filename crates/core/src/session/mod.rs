@@ -453,6 +453,11 @@ impl Session {
         self.state().key.clone()
     }
 
+    /// The sessions that this one is of: the engine, and the settings.
+    pub fn sessions(&self) -> &Sessions {
+        &self.inner.sessions
+    }
+
     /// Whether there is nothing at all: no key and no data. Django's `is_empty`; does not go to the store.
     pub fn is_empty(&self) -> bool {
         self.state().is_empty()

@@ -12,12 +12,13 @@ use std::time::Duration;
 use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
-use sqlx::{ConnectOptions, Connection, Database, Pool};
+use sqlx::{ConnectOptions, Connection, Database, IntoArguments, Pool};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::failure::{Failure, timed_out};
 use super::outage::Outage;
+use super::queries;
 
 /// A connection that nobody used for so long is closed: what stands between may have forgotten it.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
@@ -27,7 +28,7 @@ pub(super) type Answer<'c, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Erro
 type Options<S> = <<S as Database>::Connection as Connection>::Options;
 
 /// What the connections have to know about a kind of server.
-pub(super) trait Server: Database {
+pub(super) trait Server: Database<Arguments: IntoArguments<Self>> {
     /// The rows of an answer.
     fn fetch_all(
         connection: &mut Self::Connection,
@@ -157,15 +158,15 @@ impl<S: Server> Connections<S> {
     ) -> Result<Vec<S::Row>, Failure> {
         let deadline = Instant::now() + self.timeout;
         let mut lease = self.acquire(deadline).await?;
-        let query = statement();
+        let (query, note) = queries::noting(statement());
         let rows = lease.run(deadline, |connection| S::fetch_all(connection, query));
         match rows.await {
             Err(_) if lease.is_reused() && lease.is_broken() && Instant::now() < deadline => {}
             answered => return answered,
         }
-        drop(lease);
+        drop((note, lease));
         let mut lease = self.acquire(deadline).await?;
-        let query = statement();
+        let (query, _note) = queries::noting(statement());
         lease
             .run(deadline, |connection| S::fetch_all(connection, query))
             .await
@@ -179,6 +180,7 @@ impl<S: Server> Connections<S> {
     pub(super) async fn write(&self, statement: Statement<S>) -> Result<u64, Failure> {
         let deadline = Instant::now() + self.timeout;
         let mut lease = self.acquire(deadline).await?;
+        let (statement, _note) = queries::noting(statement);
         lease
             .run(deadline, |connection| S::execute(connection, statement))
             .await
@@ -192,6 +194,7 @@ impl<S: Server> Connections<S> {
     ) -> Result<Vec<S::Row>, Failure> {
         let deadline = Instant::now() + self.timeout;
         let mut lease = self.acquire(deadline).await?;
+        let (statement, _note) = queries::noting(statement);
         lease
             .run(deadline, |connection| S::fetch_all(connection, statement))
             .await

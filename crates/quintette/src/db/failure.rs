@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
-use quintette_core::session::{SessionError, SessionErrorKind};
+use quintette_core::session::SessionError;
 
 use super::connections::Server;
-use super::error::missing_table;
+use super::error::{DatabaseError, DatabaseErrorKind, missing_table};
+#[cfg(feature = "auth")]
+use super::error::{missing_user_table, not_taken};
 
 /// Why a statement has no answer that its caller can use.
 #[derive(Clone, Debug)]
@@ -53,31 +55,71 @@ pub(super) fn timed_out(what: &str) -> sqlx::Error {
     std::io::Error::new(std::io::ErrorKind::TimedOut, what).into()
 }
 
-/// A failed statement that changes nothing, told so that a person knows what to do: `place` is the server and the database.
+/// A failed statement on the session table that changes nothing, told so that a person knows what to do: `place` is the
+/// server and the database.
 pub(super) fn not_read<S: Server>(place: &str, failure: Failure) -> SessionError {
-    let error = failure.error;
     let what = format!("the session database {place}");
+    told::<S>(&what, failure, |_| missing_table(place)).into()
+}
+
+/// The same of a statement that changes something.
+pub(super) fn not_written<S: Server>(place: &str, failure: Failure) -> SessionError {
+    let what = format!("the session database {place}");
+    told_write::<S>(&what, failure, |_| missing_table(place)).into()
+}
+
+/// A failed statement: `what` is the database, `missing` tells of a table that is not there.
+pub(super) fn told<S: Server>(
+    what: &str,
+    failure: Failure,
+    missing: impl FnOnce(&sqlx::Error) -> DatabaseError,
+) -> DatabaseError {
+    let error = failure.error;
     let advice = match error.as_database_error() {
         Some(database) if S::is_missing_table(database) => {
-            return missing_table(place).with_source(error);
+            return missing(&error).with_source(error);
         }
         Some(database) => S::advice(database),
         None => None,
     };
     match advice {
-        Some(advice) => SessionError::new(
-            SessionErrorKind::Unavailable,
+        Some(advice) => DatabaseError::new(
+            DatabaseErrorKind::Unavailable,
             format!("{what} is unavailable: {advice} ({error})"),
         )
         .with_source(error),
-        None => SessionError::unavailable(&what, error),
+        None => DatabaseError::unavailable(what, error),
     }
 }
 
 /// The same of a statement that changes something.
-pub(super) fn not_written<S: Server>(place: &str, failure: Failure) -> SessionError {
+pub(super) fn told_write<S: Server>(
+    what: &str,
+    failure: Failure,
+    missing: impl FnOnce(&sqlx::Error) -> DatabaseError,
+) -> DatabaseError {
     if failure.fate == Fate::Lost {
-        return SessionError::unknown(&format!("the session database {place}"), failure.error);
+        return DatabaseError::unknown(what, failure.error);
     }
-    not_read::<S>(place, failure)
+    told::<S>(what, failure, missing)
+}
+
+/// A failed statement on the tables of users that changes nothing.
+#[cfg(feature = "auth")]
+pub(super) fn users_not_read<S: Server>(place: &str, failure: Failure) -> DatabaseError {
+    told::<S>(&format!("the database {place}"), failure, |error| {
+        missing_user_table(place, error)
+    })
+}
+
+/// The same of a statement that changes something.
+#[cfg(feature = "auth")]
+pub(super) fn users_not_written<S: Server>(place: &str, failure: Failure) -> DatabaseError {
+    let what = format!("the database {place}");
+    match not_taken(&failure.error) {
+        Some(kind) if failure.fate == Fate::Refused => {
+            DatabaseError::not_taken(kind, &what, failure.error)
+        }
+        _ => told_write::<S>(&what, failure, |error| missing_user_table(place, error)),
+    }
 }

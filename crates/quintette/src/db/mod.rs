@@ -28,6 +28,7 @@ mod mysql;
 mod outage;
 #[cfg(feature = "postgres")]
 mod postgres;
+pub(crate) mod queries;
 mod session_table;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -40,6 +41,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
+#[cfg(feature = "auth")]
+use quintette_core::settings::UserModel;
 use quintette_core::settings::{CacheBackend, DatabaseUrl, Settings};
 
 pub(crate) use cache_table::{CacheRow, CacheTable, TableName};
@@ -48,13 +51,14 @@ pub use migrations::Migrated;
 pub use mysql::MysqlDatabase;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresDatabase;
+pub use queries::{Query, QueryLog};
 pub(crate) use session_table::{SessionRow, SessionTable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteDatabase;
 #[cfg(feature = "auth")]
 pub(crate) use {
     error::{DatabaseError, DatabaseErrorKind},
-    user_tables::{NewUser, Permission, UserKey, UserModel, UserRow, UserSessionRow, UserTables},
+    user_tables::{NewUser, Permission, UserKey, UserRow, UserSessionRow, UserTables},
 };
 
 /// A database that holds Django's tables. A cheap handle: clones share the connections.

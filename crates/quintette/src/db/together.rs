@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::failure::{Failure, timed_out};
+use super::queries::Logs;
 
 type Flight<V> = Pin<Box<dyn Future<Output = Result<Vec<V>, Failure>> + Send>>;
 type Caller<V> = oneshot::Sender<Result<V, Failure>>;
@@ -42,6 +43,7 @@ struct Waiting<K, V> {
     number: u64,
     question: K,
     caller: Caller<V>,
+    logs: Logs,
 }
 
 impl<K: Send + 'static, V: Send + 'static> Together<K, V> {
@@ -79,6 +81,7 @@ impl<K: Send + 'static, V: Send + 'static> Together<K, V> {
                 number,
                 question,
                 caller,
+                logs: Logs::current(),
             });
             let starts = state.under_way < self.shared.flights;
             state.under_way += usize::from(starts);
@@ -125,8 +128,8 @@ struct Flying<K, V> {
 
 impl<K, V> Flying<K, V> {
     async fn until_nobody_waits(mut self) {
-        while let Some((questions, callers)) = self.board() {
-            match (self.shared.fly)(questions).await {
+        while let Some((questions, callers, logs)) = self.board() {
+            match logs.carried((self.shared.fly)(questions)).await {
                 Ok(answers) => {
                     for (caller, answer) in callers.into_iter().zip(answers) {
                         // Nobody listens where the caller has vanished.
@@ -143,7 +146,7 @@ impl<K, V> Flying<K, V> {
     }
 
     /// Those who have waited longest. Where nobody waits, whoever comes next starts a flight anew.
-    fn board(&mut self) -> Option<(Vec<K>, Vec<Caller<V>>)> {
+    fn board(&mut self) -> Option<(Vec<K>, Vec<Caller<V>>, Logs)> {
         let mut state = self.shared.state();
         state.waiting.retain(|waiting| !waiting.caller.is_closed());
         if state.waiting.is_empty() {
@@ -153,12 +156,14 @@ impl<K, V> Flying<K, V> {
             return None;
         }
         let seats = state.waiting.len().min(self.shared.seats);
-        let boarding = state.waiting.drain(..seats);
-        Some(
-            boarding
-                .map(|waiting| (waiting.question, waiting.caller))
-                .unzip(),
-        )
+        let (mut questions, mut callers) = (Vec::with_capacity(seats), Vec::with_capacity(seats));
+        let mut logs = Logs::default();
+        for waiting in state.waiting.drain(..seats) {
+            questions.push(waiting.question);
+            callers.push(waiting.caller);
+            logs = logs.and_all(waiting.logs);
+        }
+        Some((questions, callers, logs))
     }
 }
 

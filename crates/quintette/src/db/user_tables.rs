@@ -1,15 +1,20 @@
 //! Django's tables of users, groups and permissions, and ours of the sessions that each user has.
 
-mod model;
+mod dialect;
+mod names;
+pub(super) mod permissions;
 mod rows;
+mod tables;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::error::DatabaseError;
 
-pub(crate) use model::UserModel;
+pub(super) use dialect::{Dialect, Statement, Value};
+pub(super) use names::Names;
 pub(crate) use rows::{NewUser, Permission, UserKey, UserRow, UserSessionRow};
+pub(super) use tables::LOOK;
 
 /// The tables, in the dialect of one database. A method is one round trip where it does not say otherwise.
 ///
@@ -96,7 +101,8 @@ pub(crate) trait UserTables: std::fmt::Debug + Send + Sync {
     /// The session noted under this id.
     async fn session(&self, id: &str) -> Result<Option<UserSessionRow>, DatabaseError>;
 
-    /// The sessions of this user, the most recently used first.
+    /// The sessions of this user, the most recently used first, 1,000 at the most: whoever means all forgets these, and asks
+    /// again.
     async fn sessions_of(&self, user_id: &str) -> Result<Vec<UserSessionRow>, DatabaseError>;
 
     /// `false` where there is none.
@@ -109,3 +115,6 @@ pub(crate) trait UserTables: std::fmt::Debug + Send + Sync {
         limit: u32,
     ) -> Result<u64, DatabaseError>;
 }
+
+#[cfg(all(test, feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod tests;

@@ -110,6 +110,12 @@ pub(super) fn is_lock_timeout(error: &sqlx::Error) -> bool {
     is(error, &[1205])
 }
 
+/// A text has a letter that the column it is compared with cannot have.
+#[cfg(feature = "auth")]
+pub(super) fn is_incomparable(error: &sqlx::Error) -> bool {
+    is(error, &[1267, 3854, 3988])
+}
+
 fn is(error: &sqlx::Error, numbers: &[u16]) -> bool {
     let error = error.as_database_error();
     error.is_some_and(|error| numbers.contains(&number(error)))

@@ -1,26 +1,36 @@
 use std::time::Duration;
 
 use chrono::{SubsecRound, Utc};
+#[cfg(feature = "auth")]
+use quintette_core::settings::UserModel;
 use quintette_core::time::TimeZone;
+use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlConnection;
-use sqlx::{AssertSqlSafe, MySql};
 use tokio::time::Instant;
 
+use super::MysqlDatabase;
+#[cfg(feature = "auth")]
+use super::auth_schema;
 use super::dialect::is_made_already;
-use crate::db::connections::Connections;
 use crate::db::failure::Failure;
-use crate::db::migrations::{Migrated, Migration};
+use crate::db::migrations::{INITIAL, Migrated, Migration, Table};
+#[cfg(feature = "auth")]
+use crate::db::user_tables::{permissions, permissions::ContentType};
 
 /// The same statements that `manage.py sqlmigrate` prints, so that both sides find the schema they know.
-const MIGRATIONS: &[Migration] = &[Migration {
-    app: "sessions",
-    name: "0001_initial",
-    table: "django_session",
-    statements: &[
-        "CREATE TABLE `django_session` (`session_key` varchar(40) NOT NULL PRIMARY KEY, `session_data` longtext NOT NULL, `expire_date` datetime(6) NOT NULL)",
-        "CREATE INDEX `django_session_expire_date_a5c62663` ON `django_session` (`expire_date`)",
-    ],
-}];
+fn sessions() -> Migration {
+    Migration {
+        app: "sessions".into(),
+        names: INITIAL,
+        tables: vec![Table::new(
+            "django_session",
+            [
+                "CREATE TABLE `django_session` (`session_key` varchar(40) NOT NULL PRIMARY KEY, `session_data` longtext NOT NULL, `expire_date` datetime(6) NOT NULL)",
+                "CREATE INDEX `django_session_expire_date_a5c62663` ON `django_session` (`expire_date`)",
+            ],
+        )],
+    }
+}
 
 /// Where Django notes which migrations were made (django/db/migrations/recorder.py). Its id is of the type that
 /// `DEFAULT_AUTO_FIELD` names: a `bigint` in the projects that `startproject` has made since Django 3.2.
@@ -41,23 +51,29 @@ const WAIT: &str = "SET @quintette_wait = @@lock_wait_timeout, lock_wait_timeout
 const WAIT_NO_MORE: &str = "SET lock_wait_timeout = @quintette_wait";
 
 /// `None` where another program held the lock all the time.
-pub(super) async fn migrate(
-    connections: &Connections<MySql>,
-    time_zone: TimeZone,
-) -> Result<Option<Vec<Migrated>>, Failure> {
+pub(super) async fn migrate(database: &MysqlDatabase) -> Result<Option<Vec<Migrated>>, Failure> {
     let deadline = Instant::now() + TIMEOUT;
-    let mut lease = connections.acquire(deadline).await?;
+    let mut lease = database.connections.acquire(deadline).await?;
+    let database = database.clone();
     // Where this is cut short, the connection is closed, and the lock goes with it.
     lease
         .run(deadline, move |connection| {
-            Box::pin(migrate_on(connection, time_zone))
+            Box::pin(migrate_on(connection, database))
         })
         .await
 }
 
+fn migrations(database: &MysqlDatabase) -> Vec<Migration> {
+    #[cfg(feature = "auth")]
+    let auth = auth_schema::migrations(&database.user_model);
+    #[cfg(not(feature = "auth"))]
+    let (auth, _) = (Vec::new(), database);
+    std::iter::once(sessions()).chain(auth).collect()
+}
+
 async fn migrate_on(
     connection: &mut MySqlConnection,
-    time_zone: TimeZone,
+    database: MysqlDatabase,
 ) -> Result<Option<Vec<Migrated>>, sqlx::Error> {
     let locked: Option<i64> = sqlx::query_scalar(LOCK)
         .bind(PATIENCE)
@@ -70,7 +86,7 @@ async fn migrate_on(
         .bind(PATIENCE)
         .execute(&mut *connection)
         .await?;
-    let migrated = migrate_locked(connection, time_zone).await;
+    let migrated = migrate_locked(connection, &database).await;
     sqlx::query(WAIT_NO_MORE).execute(&mut *connection).await?;
     sqlx::query(UNLOCK).execute(connection).await?;
     migrated.map(Some)
@@ -78,47 +94,90 @@ async fn migrate_on(
 
 async fn migrate_locked(
     connection: &mut MySqlConnection,
-    time_zone: TimeZone,
+    database: &MysqlDatabase,
 ) -> Result<Vec<Migrated>, sqlx::Error> {
     // Looked for first: a user who may not create a table may not say IF NOT EXISTS either.
     if !has_table(connection, "django_migrations").await? {
         make(connection, RECORDER).await?;
     }
     let mut migrated = Vec::new();
-    for migration in MIGRATIONS {
-        let recorded: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM django_migrations WHERE app = ? AND name = ?")
-                .bind(migration.app)
-                .bind(migration.name)
-                .fetch_one(&mut *connection)
-                .await?;
-        if recorded > 0 {
-            continue;
+    for migration in migrations(database) {
+        if make_all(connection, &migration, database.time_zone).await? {
+            migrated.extend(migration.migrated());
         }
-        // No transaction holds several CREATEs together here. What an earlier run made, and did not come to record, is
-        // left as it is, and what it did not come to is made. The first statement makes the table.
-        let made = has_table(connection, migration.table).await?;
-        for statement in migration.statements.iter().skip(made.into()) {
-            make(connection, statement).await?;
-        }
-        sqlx::query("INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, ?)")
-            .bind(migration.app)
-            .bind(migration.name)
-            .bind(time_zone.to_naive(Utc::now()).trunc_subsecs(6))
-            .execute(&mut *connection)
-            .await?;
-        migrated.push(Migrated {
-            app: migration.app,
-            name: migration.name,
-        });
     }
+    #[cfg(feature = "auth")]
+    make_permissions(connection, &database.user_model).await?;
     Ok(migrated)
 }
 
-async fn make(
+/// `false` where it was made before.
+async fn make_all(
     connection: &mut MySqlConnection,
-    statement: &'static str,
+    migration: &Migration,
+    time_zone: TimeZone,
+) -> Result<bool, sqlx::Error> {
+    let recorded: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM django_migrations WHERE app = ?")
+        .bind(&*migration.app)
+        .fetch_one(&mut *connection)
+        .await?;
+    if recorded > 0 {
+        return Ok(false);
+    }
+    for table in &migration.tables {
+        // No transaction holds several CREATEs together here. What an earlier run made, and did not come to record, is
+        // left as it is, and what it did not come to is made. The first statement makes the table.
+        let made = has_table(connection, &table.name).await?;
+        for statement in table.statements.iter().skip(made.into()) {
+            make(connection, statement).await?;
+        }
+    }
+    // All at once, or what is missing would seem to be left to Django.
+    let rows = vec!["(?, ?, ?)"; migration.names.len()].join(", ");
+    let insert = format!("INSERT INTO django_migrations (app, name, applied) VALUES {rows}");
+    let mut insert = sqlx::query(AssertSqlSafe(insert));
+    for name in migration.names {
+        insert = insert
+            .bind(&*migration.app)
+            .bind(name)
+            .bind(time_zone.to_naive(Utc::now()).trunc_subsecs(6));
+    }
+    insert.execute(connection).await?;
+    Ok(true)
+}
+
+/// What is missing of the content types and the permissions. Django may make the same ones at the same time.
+#[cfg(feature = "auth")]
+async fn make_permissions(
+    connection: &mut MySqlConnection,
+    user_model: &UserModel,
 ) -> Result<(), sqlx::Error> {
+    let there: Vec<_> = sqlx::query_as(permissions::SELECT)
+        .fetch_all(&mut *connection)
+        .await?;
+    let models = ContentType::all(user_model).into_iter();
+    for content_type in models.filter(|content_type| !content_type.is_complete(&there)) {
+        sqlx::query("INSERT IGNORE INTO django_content_type (app_label, model) VALUES (?, ?)")
+            .bind(&content_type.app_label)
+            .bind(&content_type.model)
+            .execute(&mut *connection)
+            .await?;
+        for (codename, name) in content_type.permissions() {
+            let insert = "INSERT IGNORE INTO auth_permission (name, content_type_id, codename) \
+                SELECT ?, id, ? FROM django_content_type WHERE app_label = ? AND model = ?";
+            sqlx::query(insert)
+                .bind(name)
+                .bind(codename)
+                .bind(&content_type.app_label)
+                .bind(&content_type.model)
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn make(connection: &mut MySqlConnection, statement: &str) -> Result<(), sqlx::Error> {
     let made = sqlx::query(AssertSqlSafe(statement))
         .execute(connection)
         .await;

@@ -3,17 +3,23 @@
 //! What our own connections set for themselves is in `dialect.rs`. An application's pool is used as it is: its isolation
 //! level and its time-outs are the application's.
 
+#[cfg(feature = "auth")]
+mod auth_schema;
 mod cache_table;
 mod dialect;
 mod migrations;
 mod session_table;
 mod statements;
 mod url;
+#[cfg(feature = "auth")]
+mod user_tables;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
+#[cfg(feature = "auth")]
+use quintette_core::settings::UserModel;
 use quintette_core::settings::{SecretUrl, Settings};
 use quintette_core::time::TimeZone;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool};
@@ -23,9 +29,13 @@ use tokio::time::Instant;
 use super::connections::{Connections, Server};
 use super::failure::{Failure, not_read, not_written};
 use super::{CacheTable, Driver, Migrated, SessionTable, TableName};
+#[cfg(feature = "auth")]
+use super::{DatabaseError, UserTables};
 use cache_table::MysqlCacheTable;
 use session_table::MysqlSessionTable;
 use url::Location;
+#[cfg(feature = "auth")]
+use user_tables::MysqlUserTables;
 
 /// A MySQL or MariaDB database: by its URL, or the pool of an application that has one.
 #[derive(Clone, Debug)]
@@ -33,6 +43,8 @@ pub struct MysqlDatabase {
     connections: Connections<MySql>,
     place: Arc<str>,
     time_zone: TimeZone,
+    #[cfg(feature = "auth")]
+    user_model: UserModel,
 }
 
 impl MysqlDatabase {
@@ -53,6 +65,8 @@ impl MysqlDatabase {
             place: place(&pool.connect_options()),
             connections: Connections::pool(pool, settings.session_store_timeout),
             time_zone: settings.into(),
+            #[cfg(feature = "auth")]
+            user_model: settings.auth_user_model.clone(),
         }
     }
 
@@ -67,6 +81,8 @@ impl MysqlDatabase {
             place: place(&options),
             connections: Connections::own(options, max_connections, timeout),
             time_zone: settings.into(),
+            #[cfg(feature = "auth")]
+            user_model: settings.auth_user_model.clone(),
         };
         let deadline = Instant::now() + timeout;
         match database.connections.acquire(deadline).await {
@@ -79,7 +95,7 @@ impl MysqlDatabase {
 #[async_trait]
 impl Driver for MysqlDatabase {
     async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
-        let migrated = migrations::migrate(&self.connections, self.time_zone).await;
+        let migrated = migrations::migrate(self).await;
         let migrated = migrated.map_err(|failure| not_written::<MySql>(&self.place, failure))?;
         migrated.ok_or_else(|| {
             SessionError::new(
@@ -137,11 +153,9 @@ impl Driver for MysqlDatabase {
     }
 
     #[cfg(feature = "auth")]
-    async fn user_tables(
-        &self,
-        _model: &crate::db::UserModel,
-    ) -> Result<Arc<dyn crate::db::UserTables>, crate::db::DatabaseError> {
-        todo!()
+    async fn user_tables(&self, model: &UserModel) -> Result<Arc<dyn UserTables>, DatabaseError> {
+        let tables = MysqlUserTables::open(self.clone(), model).await?;
+        Ok(Arc::new(tables))
     }
 }
 

@@ -30,7 +30,7 @@ const LOOKUPS: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often a statement is sent that the server undoes for the sake of another one.
-const ATTEMPTS: u32 = 5;
+pub(super) const ATTEMPTS: u32 = 5;
 
 /// As many characters as the column `session_key` has.
 const LONGEST_KEY: usize = 40;

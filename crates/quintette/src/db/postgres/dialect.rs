@@ -78,7 +78,7 @@ impl Server for Postgres {
                 "the server does not let this user in: check user and password, and the server's pg_hba.conf"
             }
             "42501" => {
-                "this user may not use the table django_session: GRANT SELECT, INSERT, UPDATE, DELETE on it"
+                "this user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE on it"
             }
             "53100" => "the server's disk is full",
             "55P03" => "another statement has held the row for too long",

@@ -1,25 +1,36 @@
 use std::time::Duration;
 
 use chrono::Utc;
+#[cfg(feature = "auth")]
+use quintette_core::settings::UserModel;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Postgres, Row};
 use tokio::time::Instant;
 
+use super::PostgresDatabase;
+#[cfg(feature = "auth")]
+use super::auth_schema;
 use crate::db::connections::Connections;
 use crate::db::failure::Failure;
-use crate::db::migrations::{Migrated, Migration};
+use crate::db::migrations::{INITIAL, Migrated, Migration, Table};
+#[cfg(feature = "auth")]
+use crate::db::user_tables::{permissions, permissions::ContentType};
 
 /// The same statements that `manage.py sqlmigrate` prints, so that both sides find the schema they know.
-const MIGRATIONS: &[Migration] = &[Migration {
-    app: "sessions",
-    name: "0001_initial",
-    table: "django_session",
-    statements: &[
-        r#"CREATE TABLE "django_session" ("session_key" varchar(40) NOT NULL PRIMARY KEY, "session_data" text NOT NULL, "expire_date" timestamp with time zone NOT NULL)"#,
-        r#"CREATE INDEX "django_session_session_key_c0390e0f_like" ON "django_session" ("session_key" varchar_pattern_ops)"#,
-        r#"CREATE INDEX "django_session_expire_date_a5c62663" ON "django_session" ("expire_date")"#,
-    ],
-}];
+fn sessions() -> Migration {
+    Migration {
+        app: "sessions".into(),
+        names: INITIAL,
+        tables: vec![Table::new(
+            "django_session",
+            [
+                r#"CREATE TABLE "django_session" ("session_key" varchar(40) NOT NULL PRIMARY KEY, "session_data" text NOT NULL, "expire_date" timestamp with time zone NOT NULL)"#,
+                r#"CREATE INDEX "django_session_session_key_c0390e0f_like" ON "django_session" ("session_key" varchar_pattern_ops)"#,
+                r#"CREATE INDEX "django_session_expire_date_a5c62663" ON "django_session" ("expire_date")"#,
+            ],
+        )],
+    }
+}
 
 /// Where Django notes which migrations were made (django/db/migrations/recorder.py). Its id is of the type that
 /// `DEFAULT_AUTO_FIELD` names; in a project of `startproject` that is `BigAutoField`.
@@ -33,17 +44,31 @@ const HAS_TABLE: &str = "SELECT to_regclass($1) IS NOT NULL";
 /// How long a migration may wait, for another that is under way above all.
 pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
 
-pub(super) async fn migrate(connections: &Connections<Postgres>) -> Result<Vec<Migrated>, Failure> {
+pub(super) async fn migrate(database: &PostgresDatabase) -> Result<Vec<Migrated>, Failure> {
     let deadline = Instant::now() + TIMEOUT;
-    let mut lease = connections.acquire(deadline).await?;
+    let mut lease = database.connections.acquire(deadline).await?;
+    let database = database.clone();
     lease
-        .run(deadline, |connection| Box::pin(migrate_on(connection)))
+        .run(deadline, |connection| {
+            Box::pin(migrate_on(connection, database))
+        })
         .await
 }
 
-async fn migrate_on(connection: &mut PgConnection) -> Result<Vec<Migrated>, sqlx::Error> {
+fn migrations(database: &PostgresDatabase) -> Vec<Migration> {
+    #[cfg(feature = "auth")]
+    let auth = auth_schema::migrations(&database.user_model);
+    #[cfg(not(feature = "auth"))]
+    let (auth, _) = (Vec::new(), database);
+    std::iter::once(sessions()).chain(auth).collect()
+}
+
+async fn migrate_on(
+    connection: &mut PgConnection,
+    database: PostgresDatabase,
+) -> Result<Vec<Migrated>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    let migrated = migrate_within(&mut transaction).await;
+    let migrated = migrate_within(&mut transaction, &database).await;
     if migrated.is_ok() {
         transaction.commit().await?;
     } else {
@@ -53,55 +78,98 @@ async fn migrate_on(connection: &mut PgConnection) -> Result<Vec<Migrated>, sqlx
     migrated
 }
 
-async fn migrate_within(transaction: &mut PgConnection) -> Result<Vec<Migrated>, sqlx::Error> {
+async fn migrate_within(
+    transaction: &mut PgConnection,
+    database: &PostgresDatabase,
+) -> Result<Vec<Migrated>, sqlx::Error> {
     // Two programs that start at once do not both find the tables missing. Let go with the transaction.
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(LOCK)
         .execute(&mut *transaction)
         .await?;
     // Django's, where it is there: to make it "if not exists" would take the right to make tables.
-    let recorder: bool = sqlx::query_scalar(HAS_TABLE)
-        .bind("django_migrations")
-        .fetch_one(&mut *transaction)
-        .await?;
-    if !recorder {
+    if !is_there(transaction, "django_migrations").await? {
         sqlx::query(RECORDER).execute(&mut *transaction).await?;
     }
     let mut migrated = Vec::new();
-    for migration in MIGRATIONS {
-        let recorded: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM django_migrations WHERE app = $1 AND name = $2)",
-        )
-        .bind(migration.app)
-        .bind(migration.name)
-        .fetch_one(&mut *transaction)
-        .await?;
-        if recorded {
-            continue;
+    for migration in migrations(database) {
+        if make(transaction, &migration).await? {
+            migrated.extend(migration.migrated());
         }
-        let made: bool = sqlx::query_scalar(HAS_TABLE)
-            .bind(migration.table)
+    }
+    #[cfg(feature = "auth")]
+    make_permissions(transaction, &database.user_model).await?;
+    Ok(migrated)
+}
+
+/// `false` where it was made before.
+async fn make(transaction: &mut PgConnection, migration: &Migration) -> Result<bool, sqlx::Error> {
+    let recorded: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM django_migrations WHERE app = $1)")
+            .bind(&*migration.app)
             .fetch_one(&mut *transaction)
             .await?;
-        if !made {
-            for statement in migration.statements {
-                sqlx::query(AssertSqlSafe(*statement))
-                    .execute(&mut *transaction)
-                    .await?;
-            }
+    if recorded {
+        return Ok(false);
+    }
+    for table in &migration.tables {
+        if is_there(transaction, &table.name).await? {
+            continue;
         }
+        for statement in &table.statements {
+            sqlx::query(AssertSqlSafe(&**statement))
+                .execute(&mut *transaction)
+                .await?;
+        }
+    }
+    for name in migration.names {
         sqlx::query("INSERT INTO django_migrations (app, name, applied) VALUES ($1, $2, $3)")
-            .bind(migration.app)
-            .bind(migration.name)
+            .bind(&*migration.app)
+            .bind(name)
             .bind(Utc::now())
             .execute(&mut *transaction)
             .await?;
-        migrated.push(Migrated {
-            app: migration.app,
-            name: migration.name,
-        });
     }
-    Ok(migrated)
+    Ok(true)
+}
+
+/// What is missing of the content types and the permissions. Django may make the same ones at the same time.
+#[cfg(feature = "auth")]
+async fn make_permissions(
+    transaction: &mut PgConnection,
+    user_model: &UserModel,
+) -> Result<(), sqlx::Error> {
+    let there: Vec<_> = sqlx::query_as(permissions::SELECT)
+        .fetch_all(&mut *transaction)
+        .await?;
+    let models = ContentType::all(user_model).into_iter();
+    for content_type in models.filter(|content_type| !content_type.is_complete(&there)) {
+        let insert = "INSERT INTO django_content_type (app_label, model) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        sqlx::query(insert)
+            .bind(&content_type.app_label)
+            .bind(&content_type.model)
+            .execute(&mut *transaction)
+            .await?;
+        for (codename, name) in content_type.permissions() {
+            let insert = "INSERT INTO auth_permission (name, content_type_id, codename) \
+                SELECT $1, id, $2 FROM django_content_type WHERE app_label = $3 AND model = $4 ON CONFLICT DO NOTHING";
+            sqlx::query(insert)
+                .bind(name)
+                .bind(codename)
+                .bind(&content_type.app_label)
+                .bind(&content_type.model)
+                .execute(&mut *transaction)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn is_there(transaction: &mut PgConnection, table: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(HAS_TABLE)
+        .bind(format!("\"{table}\""))
+        .fetch_one(transaction)
+        .await
 }
 
 pub(super) async fn has_table(

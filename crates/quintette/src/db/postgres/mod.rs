@@ -10,17 +10,23 @@
 //! Statements are prepared once for each connection. Behind `PgBouncer` in its mode `transaction` that takes version 1.21
 //! or later, with `max_prepared_statements` above zero.
 
+#[cfg(feature = "auth")]
+mod auth_schema;
 mod cache_table;
 mod dialect;
 mod migrations;
 mod session_table;
 mod updates;
 mod url;
+#[cfg(feature = "auth")]
+mod user_tables;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
+#[cfg(feature = "auth")]
+use quintette_core::settings::UserModel;
 use quintette_core::settings::{SecretUrl, Settings};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{ConnectOptions, Postgres};
@@ -30,15 +36,21 @@ use super::connections::{Connections, Server};
 use super::error::missing_table;
 use super::failure::{Failure, not_read, not_written};
 use super::{CacheTable, Driver, Migrated, SessionTable, TableName};
+#[cfg(feature = "auth")]
+use super::{DatabaseError, UserTables};
 use cache_table::PostgresCacheTable;
 use session_table::PostgresSessionTable;
 use url::Location;
+#[cfg(feature = "auth")]
+use user_tables::PostgresUserTables;
 
 /// A `PostgreSQL` database: by its URL, or the pool of an application that has one.
 #[derive(Clone, Debug)]
 pub struct PostgresDatabase {
     connections: Connections<Postgres>,
     place: Arc<str>,
+    #[cfg(feature = "auth")]
+    user_model: UserModel,
 }
 
 impl PostgresDatabase {
@@ -58,6 +70,8 @@ impl PostgresDatabase {
         Self {
             place: place(&pool.connect_options()),
             connections: Connections::pool(pool, settings.session_store_timeout),
+            #[cfg(feature = "auth")]
+            user_model: settings.auth_user_model.clone(),
         }
     }
 
@@ -74,6 +88,8 @@ impl PostgresDatabase {
                 max_connections,
                 settings.session_store_timeout,
             ),
+            #[cfg(feature = "auth")]
+            user_model: settings.auth_user_model.clone(),
         };
         let deadline = Instant::now() + settings.session_store_timeout;
         match database.connections.acquire(deadline).await {
@@ -102,7 +118,7 @@ fn place(options: &PgConnectOptions) -> Arc<str> {
 #[async_trait]
 impl Driver for PostgresDatabase {
     async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
-        migrations::migrate(&self.connections)
+        migrations::migrate(self)
             .await
             .map_err(|failure| not_written::<Postgres>(&self.place, failure))
     }
@@ -111,7 +127,7 @@ impl Driver for PostgresDatabase {
         let found = migrations::has_table(&self.connections, "django_session").await;
         match found {
             Ok(true) => {}
-            Ok(false) => return Err(missing_table(&self.place)),
+            Ok(false) => return Err(missing_table(&self.place).into()),
             Err(failure) => return Err(not_read::<Postgres>(&self.place, failure)),
         }
         Ok(Arc::new(PostgresSessionTable::new(self.clone())))
@@ -127,11 +143,9 @@ impl Driver for PostgresDatabase {
     }
 
     #[cfg(feature = "auth")]
-    async fn user_tables(
-        &self,
-        _model: &crate::db::UserModel,
-    ) -> Result<Arc<dyn crate::db::UserTables>, crate::db::DatabaseError> {
-        todo!()
+    async fn user_tables(&self, model: &UserModel) -> Result<Arc<dyn UserTables>, DatabaseError> {
+        let tables = PostgresUserTables::open(self.clone(), model).await?;
+        Ok(Arc::new(tables))
     }
 }
 

@@ -2,11 +2,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use quintette_core::session::SessionError;
 use sqlx::query::Query;
-use sqlx::sqlite::SqliteArguments;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row, Sqlite};
 
 use super::SqliteDatabase;
-use super::connections::Lease;
 use super::migrations::has_table;
 use super::session_table::to_text;
 use crate::db::error::{translate, translate_write};
@@ -76,14 +75,19 @@ impl SqliteCacheTable {
         to_text(time, self.database.time_zone)
     }
 
-    async fn reader(&self) -> Result<Lease, SessionError> {
-        self.database.reader.acquire().await.map_err(self.failed())
+    async fn read(
+        &self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<Vec<SqliteRow>, SessionError> {
+        let rows = self.database.reader.fetch_all(query).await;
+        rows.map_err(self.failed())
     }
 
     /// How many rows the statement changed.
     async fn write(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<u64, SessionError> {
         self.database.check_place()?;
         let written = self.database.writer.execute(query).await;
+        let written = written.map(|done| done.rows_affected());
         written.map_err(|error| {
             self.told(&error, || {
                 translate_write(&self.database.place, error.clone())
@@ -114,12 +118,9 @@ impl SqliteCacheTable {
 #[async_trait]
 impl CacheTable for SqliteCacheTable {
     async fn select(&self, key: &str) -> Result<Option<CacheRow>, SessionError> {
-        let row = sqlx::query(self.sql("SELECT value, expires FROM {table} WHERE cache_key = ?"))
-            .bind(key)
-            .fetch_optional(&mut *self.reader().await?)
-            .await
-            .map_err(self.failed())?;
-        let Some(row) = row else {
+        let query = sqlx::query(self.sql("SELECT value, expires FROM {table} WHERE cache_key = ?"));
+        let rows = self.read(query.bind(key)).await?;
+        let Some(row) = rows.first() else {
             return Ok(None);
         };
         // A column may hold anything in SQLite. What is no date has expired.
@@ -233,10 +234,10 @@ impl CacheTable for SqliteCacheTable {
     }
 
     async fn count(&self) -> Result<u64, SessionError> {
-        let count: i64 = sqlx::query_scalar(self.sql("SELECT COUNT(*) FROM {table}"))
-            .fetch_one(&mut *self.reader().await?)
-            .await
-            .map_err(self.failed())?;
+        let query = sqlx::query(self.sql("SELECT COUNT(*) FROM {table}"));
+        let rows = self.read(query).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0));
+        let count = count.map_err(self.failed())?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 

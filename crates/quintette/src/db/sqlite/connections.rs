@@ -3,9 +3,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqlitePool, SqliteRow,
+};
 use sqlx::{ConnectOptions, Sqlite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::db::queries;
 
 /// Connections to one file: our own, or the pool of an application.
 ///
@@ -61,6 +66,18 @@ impl Connections {
             own: own.clone(),
             _turn: turn,
         }))
+    }
+}
+
+impl Connections {
+    /// The rows that a statement finds.
+    pub(super) async fn fetch_all(
+        &self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<Vec<SqliteRow>, sqlx::Error> {
+        let mut connection = self.acquire().await?;
+        let (query, _note) = queries::noting(query);
+        query.fetch_all(&mut *connection).await
     }
 }
 

@@ -1,9 +1,13 @@
 //! Django's tables on SQLite, as Django keeps them there: dates are naive text, in UTC with `USE_TZ`.
 
+#[cfg(feature = "auth")]
+mod auth_schema;
 mod cache_table;
 mod connections;
 mod migrations;
 mod session_table;
+#[cfg(feature = "auth")]
+mod user_tables;
 mod writer;
 
 use std::path::Path;
@@ -12,17 +16,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quintette_core::session::{SessionError, SessionErrorKind};
+#[cfg(feature = "auth")]
+use quintette_core::settings::UserModel;
 use quintette_core::settings::{Settings, SqliteLocation};
 use quintette_core::time::TimeZone;
-use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool};
 use tokio::time::Instant;
 
-use super::error::{missing_table, translate};
+#[cfg(feature = "auth")]
+use super::UserTables;
+use super::error::{DatabaseError, DatabaseErrorKind, missing_table, translate};
 use super::{CacheTable, Driver, Migrated, SessionTable, TableName};
 use cache_table::SqliteCacheTable;
 use connections::{Connections, Lease};
 use session_table::SqliteSessionTable;
+#[cfg(feature = "auth")]
+use user_tables::SqliteUserTables;
 use writer::Writer;
 
 /// An SQLite file, or the pool of an application that has one.
@@ -34,6 +43,8 @@ pub struct SqliteDatabase {
     /// The file that was opened, where it is ours to watch.
     file: Option<FileIdentity>,
     time_zone: TimeZone,
+    #[cfg(feature = "auth")]
+    user_model: UserModel,
 }
 
 /// Which file a path named when it was opened.
@@ -68,6 +79,8 @@ impl SqliteDatabase {
             place,
             file: None,
             time_zone: settings.into(),
+            #[cfg(feature = "auth")]
+            user_model: settings.auth_user_model.clone(),
         }
     }
 
@@ -114,12 +127,14 @@ impl SqliteDatabase {
                 device_and_inode,
             }),
             time_zone: settings.into(),
+            #[cfg(feature = "auth")]
+            user_model: settings.auth_user_model.clone(),
         })
     }
 
     /// That the path still names the file that is open. What is written to a file that somebody has deleted or put
     /// another in place of would be acknowledged, and gone with this process.
-    fn check_place(&self) -> Result<(), SessionError> {
+    fn check_place(&self) -> Result<(), DatabaseError> {
         let Some(file) = &self.file else {
             return Ok(());
         };
@@ -127,10 +142,10 @@ impl SqliteDatabase {
         if device_and_inode(&file.path) == Some(file.device_and_inode) {
             return Ok(());
         }
-        Err(SessionError::new(
-            SessionErrorKind::Unavailable,
+        Err(DatabaseError::new(
+            DatabaseErrorKind::Unavailable,
             format!(
-                "the session database {} was deleted or replaced while it was in use: restart this program",
+                "the database {} was deleted or replaced while it was in use: restart this program",
                 file.path.display()
             ),
         ))
@@ -146,6 +161,8 @@ impl SqliteDatabase {
             place: ":memory:".into(),
             file: None,
             time_zone: settings.into(),
+            #[cfg(feature = "auth")]
+            user_model: settings.auth_user_model.clone(),
         }
     }
 }
@@ -153,7 +170,7 @@ impl SqliteDatabase {
 #[async_trait]
 impl Driver for SqliteDatabase {
     async fn migrate(&self) -> Result<Vec<Migrated>, SessionError> {
-        migrations::migrate(&self.reader, self.time_zone)
+        migrations::migrate(self)
             .await
             .map_err(|error| translate(&self.place, error))
     }
@@ -161,7 +178,7 @@ impl Driver for SqliteDatabase {
     async fn session_table(&self) -> Result<Arc<dyn SessionTable>, SessionError> {
         let found = migrations::has_table(&self.reader, "django_session").await;
         if !found.map_err(|error| translate(&self.place, error))? {
-            return Err(missing_table(&self.place));
+            return Err(missing_table(&self.place).into());
         }
         Ok(Arc::new(SqliteSessionTable::new(self.clone())))
     }
@@ -176,11 +193,9 @@ impl Driver for SqliteDatabase {
     }
 
     #[cfg(feature = "auth")]
-    async fn user_tables(
-        &self,
-        _model: &crate::db::UserModel,
-    ) -> Result<Arc<dyn crate::db::UserTables>, crate::db::DatabaseError> {
-        todo!()
+    async fn user_tables(&self, model: &UserModel) -> Result<Arc<dyn UserTables>, DatabaseError> {
+        let tables = SqliteUserTables::open(self.clone(), model).await?;
+        Ok(Arc::new(tables))
     }
 }
 
@@ -219,7 +234,9 @@ async fn open_first(
 
 /// `SQLITE_BUSY` and its extended codes (<https://sqlite.org/rescode.html>).
 fn is_locked(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code);
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     code.and_then(|code| code.parse::<i32>().ok())
         .is_some_and(|code| code & 0xff == 5)
 }

@@ -7,7 +7,6 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Row, Sqlite};
 
 use super::SqliteDatabase;
-use super::connections::Lease;
 use crate::db::error::{translate, translate_write};
 use crate::db::session_table::ExpiredBatch;
 use crate::db::{SessionRow, SessionTable};
@@ -42,14 +41,19 @@ impl SqliteSessionTable {
         })
     }
 
-    async fn reader(&self) -> Result<Lease, SessionError> {
-        self.database.reader.acquire().await.map_err(self.failed())
+    async fn read(
+        &self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<Vec<SqliteRow>, SessionError> {
+        let rows = self.database.reader.fetch_all(query).await;
+        rows.map_err(self.failed())
     }
 
     /// How many rows the statement changed.
     async fn write(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<u64, SessionError> {
         self.database.check_place()?;
         let written = self.database.writer.execute(query).await;
+        let written = written.map(|done| done.rows_affected());
         written.map_err(|error| translate_write(&self.database.place, error))
     }
 
@@ -65,17 +69,14 @@ impl SessionTable for SqliteSessionTable {
         key: &SessionKey,
         now: DateTime<Utc>,
     ) -> Result<Option<SessionRow>, SessionError> {
-        let row = sqlx::query(
+        let query = sqlx::query(
             "SELECT session_data, expire_date FROM django_session WHERE session_key = ? AND expire_date > ?",
         )
         .bind(key.as_str())
-        .bind(self.text(now))
-        .fetch_optional(&mut *self.reader().await?)
-        .await
-        .map_err(self.failed())?;
-        row.map(|row| self.row(&row))
-            .transpose()
-            .map_err(self.failed())
+        .bind(self.text(now));
+        let rows = self.read(query).await?;
+        let row = rows.first().map(|row| self.row(row)).transpose();
+        row.map_err(self.failed())
     }
 
     async fn insert(
@@ -143,12 +144,11 @@ impl SessionTable for SqliteSessionTable {
     }
 
     async fn count_expired(&self, now: DateTime<Utc>) -> Result<u64, SessionError> {
-        let count: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM django_session WHERE expire_date < ?")
-                .bind(self.text(now))
-                .fetch_one(&mut *self.reader().await?)
-                .await
-                .map_err(self.failed())?;
+        let query = sqlx::query("SELECT COUNT(*) FROM django_session WHERE expire_date < ?")
+            .bind(self.text(now));
+        let rows = self.read(query).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0));
+        let count = count.map_err(self.failed())?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
@@ -178,16 +178,14 @@ impl SessionTable for SqliteSessionTable {
         limit: usize,
         now: DateTime<Utc>,
     ) -> Result<Vec<(SessionKey, SessionRow)>, SessionError> {
-        let rows = sqlx::query(
+        let query = sqlx::query(
             "SELECT session_key, session_data, expire_date FROM django_session \
              WHERE session_key > ? AND expire_date > ? ORDER BY session_key LIMIT ?",
         )
         .bind(after.map_or("", SessionKey::as_str))
         .bind(self.text(now))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&mut *self.reader().await?)
-        .await
-        .map_err(self.failed())?;
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = self.read(query).await?;
         let rows =
             rows.iter().filter_map(
                 |row| match row.try_get_unchecked::<String, _>("session_key") {

@@ -2,18 +2,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{Error, Execute, SqlStr, Sqlite};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteQueryResult};
+use sqlx::{Connection as _, Error, Execute, SqlStr, Sqlite};
 use tokio::sync::{mpsc, oneshot};
 
 use super::connections::{Connections, Lease};
+use crate::db::queries;
 
 /// How many statements one transaction takes, and how many may wait for their turn.
 const TOGETHER: usize = 64;
 const WAITING: usize = 1_024;
 
-/// Rows that were changed; an error may be that of the transaction, which several statements share.
-type Written = Result<u64, Arc<Error>>;
+/// What the last statement did; an error may be that of the transaction, which several share.
+type Written = Result<SqliteQueryResult, Arc<Error>>;
 
 /// Who writes to the file.
 ///
@@ -30,8 +31,8 @@ pub(super) enum Writer {
 
 #[derive(Debug)]
 pub(super) struct Write {
-    statement: SqlStr,
-    arguments: SqliteArguments,
+    /// More than one are a transaction of their own, where the write is alone.
+    statements: Vec<(SqlStr, SqliteArguments)>,
     answer: oneshot::Sender<Written>,
 }
 
@@ -52,24 +53,30 @@ impl Writer {
     /// # Cancellation
     ///
     /// A statement whose caller vanishes is carried out, or was never begun.
-    pub(super) async fn execute(&self, mut query: Query<'_, Sqlite, SqliteArguments>) -> Written {
+    pub(super) async fn execute(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Written {
+        self.execute_all(std::iter::once(query)).await
+    }
+
+    /// Runs statements that are a transaction together. As [`execute`](Self::execute).
+    pub(super) async fn execute_all(
+        &self,
+        queries: impl IntoIterator<Item = Query<'_, Sqlite, SqliteArguments>>,
+    ) -> Written {
+        let mut statements = Vec::with_capacity(1);
+        for mut query in queries {
+            let arguments = query.take_arguments().map_err(Error::Encode)?;
+            statements.push((query.sql(), arguments.unwrap_or_default()));
+        }
+        let _notes = queries::noting_all(statements.iter().map(|(statement, _)| statement));
         let (writes, timeout) = match self {
             Self::Together(writes, timeout) => (writes, *timeout),
             Self::Alone(connections) => {
                 let mut connection = connections.acquire().await?;
-                return Ok(query.execute(&mut *connection).await?.rows_affected());
+                return Ok(run(&mut connection, &statements).await?);
             }
         };
-        let arguments = query
-            .take_arguments()
-            .map_err(Error::Encode)?
-            .unwrap_or_default();
         let (answer, answered) = oneshot::channel();
-        let write = Write {
-            statement: query.sql(),
-            arguments,
-            answer,
-        };
+        let write = Write { statements, answer };
         let written = async {
             writes.send(write).await.map_err(|_| Error::WorkerCrashed)?;
             answered.await.map_err(|_| Error::WorkerCrashed)?
@@ -88,7 +95,10 @@ async fn write_all(mut connection: Lease, mut writes: mpsc::Receiver<Write>) {
         batch.retain(|write| !write.answer.is_closed());
         let answers = match batch.as_slice() {
             [] => continue,
-            [write] => vec![run(&mut connection, write).await.map_err(Arc::new)],
+            [write] => {
+                let written = run(&mut connection, &write.statements).await;
+                vec![written.map_err(Arc::new)]
+            }
             several => run_together(&mut connection, several).await,
         };
         for (write, answer) in batch.drain(..).zip(answers) {
@@ -115,7 +125,8 @@ async fn run_together(connection: &mut SqliteConnection, batch: &[Write]) -> Vec
     let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
     let mut answers = Vec::with_capacity(batch.len());
     for write in batch {
-        answers.push(run(connection, write).await.map_err(Arc::new));
+        let written = run(connection, &write.statements).await;
+        answers.push(written.map_err(Arc::new));
     }
     answers
 }
@@ -123,16 +134,37 @@ async fn run_together(connection: &mut SqliteConnection, batch: &[Write]) -> Vec
 async fn run_and_commit(
     connection: &mut SqliteConnection,
     batch: &[Write],
-) -> Result<Vec<u64>, Error> {
-    let mut rows = Vec::with_capacity(batch.len());
+) -> Result<Vec<SqliteQueryResult>, Error> {
+    let mut results = Vec::with_capacity(batch.len());
     for write in batch {
-        rows.push(run(connection, write).await?);
+        results.push(run_within(connection, &write.statements).await?);
     }
     sqlx::query("COMMIT").execute(connection).await?;
-    Ok(rows)
+    Ok(results)
 }
 
-async fn run(connection: &mut SqliteConnection, write: &Write) -> Result<u64, Error> {
-    let query = sqlx::query_with(write.statement.clone(), write.arguments.clone());
-    Ok(query.execute(connection).await?.rows_affected())
+async fn run(
+    connection: &mut SqliteConnection,
+    statements: &[(SqlStr, SqliteArguments)],
+) -> Result<SqliteQueryResult, Error> {
+    if statements.len() == 1 {
+        return run_within(connection, statements).await;
+    }
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let result = run_within(&mut transaction, statements).await?;
+    transaction.commit().await?;
+    Ok(result)
+}
+
+/// In the transaction that there is, or each in its own.
+async fn run_within(
+    connection: &mut SqliteConnection,
+    statements: &[(SqlStr, SqliteArguments)],
+) -> Result<SqliteQueryResult, Error> {
+    let mut result = SqliteQueryResult::default();
+    for (statement, arguments) in statements {
+        let query = sqlx::query_with(statement.clone(), arguments.clone());
+        result = query.execute(&mut *connection).await?;
+    }
+    Ok(result)
 }

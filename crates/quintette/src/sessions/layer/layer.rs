@@ -22,6 +22,9 @@ impl SessionLayer {
 }
 
 fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
+    // The request's log of statements goes with its commit.
+    #[cfg(feature = "database")]
+    let future = crate::db::queries::Logs::current().carried(future);
     tokio::spawn(future);
 }
 

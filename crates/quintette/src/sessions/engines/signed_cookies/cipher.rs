@@ -1,12 +1,8 @@
-use std::iter;
-
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use chrono::{DateTime, TimeDelta, Utc};
 use quintette_core::session::{SessionError, SessionErrorKind};
-use quintette_core::signing::{Keys, PayloadError, deflate, inflate, salted_hmac};
+use quintette_core::signing::{Keys, PayloadError, deflate, inflate};
+
+use crate::seal::{Seal, SealError};
 
 /// Tells an encrypted cookie from a signed one, which begins with base64 or a lone dot and holds a colon.
 const PREFIX: &str = "e1.";
@@ -14,7 +10,6 @@ const PREFIX: &str = "e1.";
 /// Keeps the keys of this purpose apart from all others that come from `SECRET_KEY`.
 const KEY_SALT: &str = "quintette.sessions.engines.signed_cookies.encrypted.v1";
 
-const NONCE: usize = 24;
 const SECONDS: usize = size_of::<i64>();
 
 /// The byte before the payload.
@@ -28,10 +23,7 @@ const DEFLATED: u8 = 1;
 /// with it, so that one cookie cannot stand in for another.
 #[derive(Clone)]
 pub(super) struct Cipher {
-    current: XChaCha20Poly1305,
-    /// Those of `SECRET_KEY_FALLBACKS`, which only decrypt.
-    fallbacks: Vec<XChaCha20Poly1305>,
-    associated: Vec<u8>,
+    seal: Seal,
 }
 
 /// Why an encrypted cookie is not taken.
@@ -49,12 +41,8 @@ pub(super) enum CipherError {
 
 impl Cipher {
     pub(super) fn new(keys: &Keys, cookie_name: &str) -> Self {
-        let derive =
-            |secret| XChaCha20Poly1305::new(&salted_hmac(KEY_SALT, "encryption", secret).into());
         Self {
-            current: derive(keys.secret()),
-            fallbacks: keys.fallbacks().iter().map(derive).collect(),
-            associated: [PREFIX, cookie_name].concat().into_bytes(),
+            seal: Seal::new(keys, KEY_SALT, [PREFIX, cookie_name].concat()),
         }
     }
 
@@ -67,10 +55,6 @@ impl Cipher {
         payload: &[u8],
         time: DateTime<Utc>,
     ) -> Result<String, SessionError> {
-        let mut nonce = [0; NONCE];
-        getrandom::fill(&mut nonce)
-            .map_err(|error| SessionError::unavailable("the system's randomness", error))?;
-
         let deflated = deflate(payload).filter(|deflated| deflated.len() < payload.len());
         let (form, body) = deflated
             .as_deref()
@@ -80,48 +64,22 @@ impl Cipher {
         opened.push(form);
         opened.extend(body);
 
-        let message = Payload {
-            msg: &opened,
-            aad: &self.associated,
-        };
-        let sealed = self
-            .current
-            .encrypt(&XNonce::from(nonce), message)
-            .map_err(|_| {
-                SessionError::new(
-                    SessionErrorKind::TooLarge,
-                    "The session is larger than what can be encrypted",
-                )
-            })?;
-        let mut text = PREFIX.to_owned();
-        BASE64_URL_SAFE_NO_PAD.encode_string([&nonce[..], &sealed].concat(), &mut text);
-        Ok(text)
+        let sealed = self.seal.seal(&opened).map_err(|error| match error {
+            SealError::Randomness(error) => {
+                SessionError::unavailable("the system's randomness", error)
+            }
+            SealError::TooLarge => SessionError::new(
+                SessionErrorKind::TooLarge,
+                "The session is larger than what can be encrypted",
+            ),
+        })?;
+        Ok(format!("{PREFIX}{sealed}"))
     }
 
     /// The payload, where it was encrypted no longer than `max_age` ago.
     pub(super) fn decrypt(&self, text: &str, max_age: TimeDelta) -> Result<Vec<u8>, CipherError> {
         let encoded = text.strip_prefix(PREFIX).ok_or(CipherError::Foreign)?;
-        let bytes = BASE64_URL_SAFE_NO_PAD
-            .decode(encoded)
-            .map_err(|_| CipherError::Forged)?;
-        let (nonce, sealed) = bytes
-            .split_first_chunk::<NONCE>()
-            .ok_or(CipherError::Forged)?;
-        let nonce = XNonce::from(*nonce);
-        let opened = iter::once(&self.current)
-            .chain(&self.fallbacks)
-            .find_map(|cipher| {
-                cipher
-                    .decrypt(
-                        &nonce,
-                        Payload {
-                            msg: sealed,
-                            aad: &self.associated,
-                        },
-                    )
-                    .ok()
-            })
-            .ok_or(CipherError::Forged)?;
+        let opened = self.seal.open(encoded).ok_or(CipherError::Forged)?;
 
         let (seconds, rest) = opened
             .split_first_chunk::<SECONDS>()

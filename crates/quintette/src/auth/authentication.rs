@@ -1,0 +1,370 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use quintette_core::settings::Settings;
+
+use super::backends::{ALLOW_ALL_USERS_MODEL_BACKEND, MODEL_BACKEND, ModelBackend};
+use super::hashers::PasswordHashers;
+use super::passwords::PasswordHashing;
+use super::sessions::Index;
+use super::throttle::Throttle;
+use super::tokens::{PasswordResetTokenGenerator, TokenUser};
+use super::{
+    AbstractUser, AuthError, AuthErrorKind, AuthObserver, AuthenticationBackend, Credentials, User,
+    Users,
+};
+use crate::cache::NamedCache;
+use crate::db::{Database, UserTables};
+
+/// Who the users of an application are, and how they prove it: its backends, passwords and observers.
+///
+/// A cheap handle: clones share everything. [`AuthLayer`](super::AuthLayer) gives it to each request.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+///
+/// use axum::{Router, routing::get};
+/// use quintette::auth::{AuthLayer, Authentication, User};
+/// use quintette::db::Database;
+/// use quintette::sessions::{self, SessionLayer};
+/// use quintette::settings::Settings;
+///
+/// let settings = Arc::new(Settings::load()?);
+/// let database = Database::connect(&settings).await?;
+/// let sessions = sessions::connect_with(&database, settings.clone()).await?;
+/// let authentication = Authentication::connect(&database, settings).await?;
+///
+/// let app: Router = Router::new()
+///     .route("/", get(async |user: User| format!("Hello, {user}")))
+///     .layer(AuthLayer::new(authentication))
+///     .layer(SessionLayer::new(sessions));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Authentication {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Arc<Settings>,
+    /// In the order of `AUTHENTICATION_BACKENDS`, each with its path.
+    backends: Vec<(Arc<str>, Arc<dyn AuthenticationBackend>)>,
+    observers: Vec<Arc<dyn AuthObserver>>,
+    hashing: PasswordHashing,
+    tables: Option<Arc<dyn UserTables>>,
+    throttle: Option<Throttle>,
+    sessions: Option<Index>,
+}
+
+impl Authentication {
+    /// The users of this database, as the settings say.
+    ///
+    /// # Errors
+    ///
+    /// Where a table is missing, the database cannot answer, or a setting names what is not there: the message says what to
+    /// do.
+    ///
+    /// # Cancellation
+    ///
+    /// A caller that vanishes leaves nothing behind.
+    pub async fn connect(
+        database: &Database,
+        settings: impl Into<Arc<Settings>>,
+    ) -> Result<Self, AuthError> {
+        Self::builder(settings).database(database).build().await
+    }
+
+    /// For backends and observers of the application's own.
+    ///
+    /// ```no_run
+    /// # use quintette::auth::{AuthError, Authentication, AuthenticationBackend};
+    /// # async fn example(
+    /// #     settings: quintette::settings::Settings,
+    /// #     backend: impl AuthenticationBackend,
+    /// # ) -> Result<(), AuthError> {
+    /// // AUTHENTICATION_BACKENDS names the path of the backend.
+    /// let authentication = Authentication::builder(settings).backend(backend).build().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(settings: impl Into<Arc<Settings>>) -> Builder {
+        Builder {
+            settings: settings.into(),
+            database: None,
+            backends: Vec::new(),
+            observers: Vec::new(),
+        }
+    }
+
+    /// What it follows.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// The users of Django's table. Django's `User.objects`.
+    ///
+    /// # Errors
+    ///
+    /// Where the application keeps its users elsewhere: there was no database to connect to.
+    pub fn users(&self) -> Result<Users, AuthError> {
+        let tables = self.inner.tables.clone().ok_or_else(|| {
+            AuthError::new(
+                AuthErrorKind::Misconfigured,
+                "there is no table of users: hand over the database with Authentication::connect or .database(…)",
+            )
+        })?;
+        Ok(Users::new(self.clone(), tables))
+    }
+
+    /// How passwords are hashed.
+    pub fn hashing(&self) -> &PasswordHashing {
+        &self.inner.hashing
+    }
+
+    /// The token of a link by which the user can choose another password, until the user logs in, has done so, or
+    /// `PASSWORD_RESET_TIMEOUT` has passed. Django's `default_token_generator.make_token`.
+    ///
+    /// The link also says whose it is: [`urlsafe_base64_encode`](super::tokens::urlsafe_base64_encode) of
+    /// [`User::id`], as in Django's.
+    pub fn make_password_reset_token(&self, user: &User) -> String {
+        self.with_token_user(user, |tokens, user| tokens.make_token(user))
+    }
+
+    /// Whether the token was made for this user and still holds. Django's `default_token_generator.check_token`.
+    pub fn check_password_reset_token(&self, user: &User, token: &str) -> bool {
+        self.with_token_user(user, |tokens, user| tokens.check_token(user, token))
+    }
+
+    fn with_token_user<T>(
+        &self,
+        user: &User,
+        work: impl FnOnce(&PasswordResetTokenGenerator, &TokenUser<'_>) -> T,
+    ) -> T {
+        let settings = self.settings();
+        let tokens = PasswordResetTokenGenerator::new(&settings.secret_key, settings.into())
+            .with_timeout(settings.password_reset_timeout);
+        let id = user.id();
+        work(
+            &tokens,
+            &TokenUser {
+                id: &id,
+                password: user.record().password(),
+                last_login: user.last_login(),
+                email: Some(user.email()),
+            },
+        )
+    }
+
+    pub(super) fn index(&self) -> Option<&Index> {
+        self.inner.sessions.as_ref()
+    }
+
+    pub(super) fn throttle(&self) -> Option<&Throttle> {
+        self.inner.throttle.as_ref()
+    }
+
+    pub(super) fn observers(&self) -> &[Arc<dyn AuthObserver>] {
+        &self.inner.observers
+    }
+
+    /// The user whom the first backend that can proves. Asks no throttle and tells no observer.
+    pub(super) async fn prove(&self, credentials: &Credentials) -> Result<Option<User>, AuthError> {
+        for (path, backend) in &self.inner.backends {
+            match backend.authenticate(credentials).await {
+                Ok(None) => {}
+                Ok(Some(record)) => {
+                    return Ok(Some(User::new(record, path.clone(), self.clone())));
+                }
+                Err(error) if error.kind() == AuthErrorKind::PermissionDenied => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The user whom a session names. A backend that is not among the settings' any more is not asked.
+    pub(super) async fn user(&self, backend: &str, id: &str) -> Result<Option<User>, AuthError> {
+        let mut backends = self.inner.backends.iter();
+        let Some((path, backend)) = backends.find(|(path, _)| **path == *backend) else {
+            return Ok(None);
+        };
+        let record = backend.user(id).await?;
+        Ok(record.map(|record| User::new(record, path.clone(), self.clone())))
+    }
+
+    /// Tells the user's backend that it logs in, and gives the user as it is from then on.
+    pub(super) async fn logging_in(&self, user: &User) -> Result<User, AuthError> {
+        let mut backends = self.inner.backends.iter();
+        let backend = backends.find(|(path, _)| **path == *user.backend());
+        let Some((path, backend)) = backend else {
+            return Ok(user.clone());
+        };
+        let record = backend.logging_in(user.record()).await?;
+        Ok(record.map_or_else(
+            || user.clone(),
+            |record| User::new(record, path.clone(), self.clone()),
+        ))
+    }
+
+    /// A user of Django's table, as the first model backend knows it.
+    pub(super) fn user_of(&self, record: Box<dyn AbstractUser>) -> User {
+        let mut paths = self.inner.backends.iter().map(|(path, _)| path);
+        let is_model =
+            |path: &&Arc<str>| [MODEL_BACKEND, ALLOW_ALL_USERS_MODEL_BACKEND].contains(&&***path);
+        let path = paths.find(is_model).cloned();
+        User::new(
+            record,
+            path.unwrap_or_else(|| MODEL_BACKEND.into()),
+            self.clone(),
+        )
+    }
+
+    /// What all backends together let the user do.
+    pub(super) async fn permissions_of(
+        &self,
+        user: &dyn AbstractUser,
+    ) -> Result<BTreeSet<String>, AuthError> {
+        let mut permissions = BTreeSet::new();
+        for (_, backend) in &self.inner.backends {
+            permissions.append(&mut backend.permissions(user).await?);
+        }
+        Ok(permissions)
+    }
+}
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths = self.inner.backends.iter().map(|(path, _)| path);
+        f.debug_struct("Authentication")
+            .field("backends", &paths.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Puts an [`Authentication`] together.
+#[must_use = "nothing is made until `build`"]
+pub struct Builder {
+    settings: Arc<Settings>,
+    database: Option<Database>,
+    backends: Vec<Arc<dyn AuthenticationBackend>>,
+    observers: Vec<Arc<dyn AuthObserver>>,
+}
+
+impl Builder {
+    /// The database that has Django's table of users.
+    pub fn database(mut self, database: &Database) -> Self {
+        self.database = Some(database.clone());
+        self
+    }
+
+    /// A backend of the application's own, for `AUTHENTICATION_BACKENDS` to name by its path.
+    pub fn backend(mut self, backend: impl AuthenticationBackend) -> Self {
+        self.backends.push(Arc::new(backend));
+        self
+    }
+
+    /// Who is told of logins and logouts.
+    pub fn observer(mut self, observer: impl AuthObserver) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Makes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Authentication::connect`].
+    ///
+    /// # Cancellation
+    ///
+    /// A caller that vanishes leaves nothing behind.
+    pub async fn build(self) -> Result<Authentication, AuthError> {
+        let settings = &self.settings;
+        let hashers = PasswordHashers::from_paths(&settings.password_hashers)
+            .map_err(|error| misconfigured(format!("PASSWORD_HASHERS: {error}")))?;
+        let hashing = PasswordHashing::new(hashers);
+        let (tables, sessions) = match &self.database {
+            Some(database) => {
+                let tables = database.user_tables(&settings.auth_user_model).await?;
+                let index = Index::new(tables.clone(), &settings.secret_key);
+                (Some(tables), Some(index))
+            }
+            None => (None, None),
+        };
+        let backends = self.named_backends(tables.as_ref(), &hashing)?;
+        let throttle = match settings.login_failure_limit {
+            Some(limit) => {
+                let cache = NamedCache::connect(settings, "default").await?;
+                Some(Throttle::new(cache, limit, settings))
+            }
+            None => None,
+        };
+        Ok(Authentication {
+            inner: Arc::new(Inner {
+                backends,
+                observers: self.observers,
+                hashing,
+                tables,
+                throttle,
+                sessions,
+                settings: self.settings,
+            }),
+        })
+    }
+
+    /// Those that `AUTHENTICATION_BACKENDS` names, in its order.
+    fn named_backends(
+        &self,
+        tables: Option<&Arc<dyn UserTables>>,
+        hashing: &PasswordHashing,
+    ) -> Result<Vec<(Arc<str>, Arc<dyn AuthenticationBackend>)>, AuthError> {
+        let named = self.settings.authentication_backends.iter().map(|path| {
+            let mut own = self.backends.iter();
+            if let Some(backend) = own.find(|backend| backend.path() == path) {
+                return Ok((Arc::from(path.as_str()), backend.clone()));
+            }
+            let allow_all = match path.as_str() {
+                MODEL_BACKEND => false,
+                ALLOW_ALL_USERS_MODEL_BACKEND => true,
+                _ => {
+                    return Err(misconfigured(format!(
+                        "AUTHENTICATION_BACKENDS names {path:?}, which nobody has handed over: call .backend(…) of \
+                         Authentication::builder with one whose path it is, or name {MODEL_BACKEND:?}"
+                    )));
+                }
+            };
+            let tables = tables.ok_or_else(|| {
+                misconfigured(format!(
+                    "AUTHENTICATION_BACKENDS names {path:?}, whose users are in a database: hand it over with \
+                     .database(…), or name the backends of your own there"
+                ))
+            })?;
+            let backend = ModelBackend::new(tables.clone(), hashing.clone(), allow_all);
+            Ok((Arc::from(path.as_str()), Arc::new(backend) as _))
+        });
+        let named: Vec<_> = named.collect::<Result<_, _>>()?;
+        match self.backends.iter().find(|own| {
+            let mut paths = named.iter().map(|(path, _)| path);
+            paths.all(|path| **path != *own.path())
+        }) {
+            Some(unnamed) => Err(misconfigured(format!(
+                "AUTHENTICATION_BACKENDS does not name {:?}, so that it would never be asked: add it there",
+                unnamed.path()
+            ))),
+            None => Ok(named),
+        }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").finish_non_exhaustive()
+    }
+}
+
+fn misconfigured(message: String) -> AuthError {
+    AuthError::new(AuthErrorKind::Misconfigured, message)
+}

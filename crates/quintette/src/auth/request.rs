@@ -1,0 +1,327 @@
+use std::fmt;
+use std::sync::Arc;
+
+use quintette_core::session::Session;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::user::Proof;
+use super::{AuthError, Authentication, Credentials, User, UserSessions, Visitor};
+use crate::csrf::Csrf;
+
+/// The session's key of the user's primary key. Django's `SESSION_KEY`.
+pub const SESSION_KEY: &str = "_auth_user_id";
+/// The session's key of the backend's path. Django's `BACKEND_SESSION_KEY`.
+pub const BACKEND_SESSION_KEY: &str = "_auth_user_backend";
+/// The session's key of the proof that the password has not changed. Django's `HASH_SESSION_KEY`.
+pub const HASH_SESSION_KEY: &str = "_auth_user_hash";
+
+/// Who is asking, in one request: `request.user`, and Django's `authenticate`, `login` and `logout`.
+///
+/// A cheap handle: clones share it. The user is loaded when it is asked for, once a request; a request that does not ask
+/// costs nothing.
+///
+/// ```
+/// use axum::{Form, response::Redirect};
+/// use quintette::auth::{Auth, AuthError, Credentials};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Login {
+///     username: String,
+///     password: String,
+/// }
+///
+/// async fn log_in(auth: Auth, Form(form): Form<Login>) -> Result<Redirect, AuthError> {
+///     let credentials = Credentials::new(form.username, form.password);
+///     let Some(user) = auth.authenticate(&credentials).await? else {
+///         return Ok(Redirect::to("/login?wrong"));
+///     };
+///     auth.login(&user).await?;
+///     Ok(Redirect::to("/"))
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Auth {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    authentication: Authentication,
+    session: Session,
+    csrf: Option<Csrf>,
+    visitor: Visitor,
+    /// `None` until somebody asks. Held while the user is loaded, so that it is loaded once.
+    user: Mutex<Option<Option<User>>>,
+}
+
+impl Auth {
+    pub(super) fn new(
+        authentication: Authentication,
+        session: Session,
+        csrf: Option<Csrf>,
+        visitor: Visitor,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                authentication,
+                session,
+                csrf,
+                visitor,
+                user: Mutex::new(None),
+            }),
+        }
+    }
+
+    /// Who the users are, and how they prove it.
+    pub fn authentication(&self) -> &Authentication {
+        &self.inner.authentication
+    }
+
+    /// The request's session.
+    pub fn session(&self) -> &Session {
+        &self.inner.session
+    }
+
+    /// Where the request comes from.
+    pub fn visitor(&self) -> &Visitor {
+        &self.inner.visitor
+    }
+
+    /// The user who has logged in; `None` for a stranger. Django's `request.user`.
+    ///
+    /// One load of the session and one of the user, for all who ask in this request. A session whose user has changed
+    /// the password since, or is none any more, is nobody's; in the former case it is flushed, as in Django.
+    ///
+    /// # Errors
+    ///
+    /// Where a store cannot answer. It is not taken for a stranger then.
+    ///
+    /// # Cancellation
+    ///
+    /// Who asks next loads.
+    pub async fn user(&self) -> Result<Option<User>, AuthError> {
+        let mut user = self.inner.user.lock().await;
+        if let Some(user) = &*user {
+            return Ok(user.clone());
+        }
+        let loaded = self.load().await?;
+        if let (Some(user), Some(index)) = (&loaded, self.inner.authentication.index()) {
+            index.note_soon(user, &self.inner.session, &self.inner.visitor);
+        }
+        *user = Some(loaded.clone());
+        Ok(loaded)
+    }
+
+    async fn load(&self) -> Result<Option<User>, AuthError> {
+        let session = &self.inner.session;
+        if session.is_empty() {
+            return Ok(None);
+        }
+        let (Some(id), Some(backend)) = (
+            self.value(SESSION_KEY).await?,
+            self.value(BACKEND_SESSION_KEY).await?,
+        ) else {
+            return Ok(None);
+        };
+        let Some(user) = self.inner.authentication.user(&backend, &id).await? else {
+            return Ok(None);
+        };
+        let proof = self.value(HASH_SESSION_KEY).await?.unwrap_or_default();
+        let keys = &self.inner.authentication.settings().secret_key;
+        match user.proves(&proof, keys) {
+            Proof::Current => Ok(Some(user)),
+            Proof::OfOldKey => {
+                session.insert(HASH_SESSION_KEY, user.session_auth_hash(keys))?;
+                session.cycle_key().await?;
+                Ok(Some(user))
+            }
+            Proof::None => {
+                session.flush().await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// A text or a number in the session; what else there may be is none of ours.
+    async fn value(&self, key: &str) -> Result<Option<String>, AuthError> {
+        let Some(raw) = self.inner.session.raw(key).await? else {
+            return Ok(None);
+        };
+        Ok(match raw.deserialize::<Value>() {
+            Ok(Value::String(text)) => Some(text),
+            Ok(Value::Number(number)) => Some(number.to_string()),
+            _ => None,
+        })
+    }
+
+    /// The user whom the credentials prove; `None` where they prove none. Django's `authenticate`.
+    ///
+    /// The backends of `AUTHENTICATION_BACKENDS` are asked in their order. Nobody is logged in yet: that is
+    /// [`login`](Self::login).
+    ///
+    /// # Errors
+    ///
+    /// [`Throttled`](super::AuthErrorKind::Throttled) after too many failures, where `LOGIN_FAILURE_LIMIT` is set;
+    /// [`Unavailable`](super::AuthErrorKind::Unavailable) where more passwords are being checked than this process can, or the
+    /// store cannot answer.
+    ///
+    /// # Cancellation
+    ///
+    /// A password that waits to be checked is not; one that is being checked is checked to the end. The attempt counts.
+    pub async fn authenticate(&self, credentials: &Credentials) -> Result<Option<User>, AuthError> {
+        let Inner {
+            authentication,
+            visitor,
+            ..
+        } = &*self.inner;
+        let username = credentials.username();
+        let attempt = match authentication.throttle() {
+            Some(throttle) => {
+                let begun = throttle
+                    .begin(username.unwrap_or_default(), visitor)
+                    .await?;
+                Some((throttle, begun))
+            }
+            None => None,
+        };
+        let proven = authentication.prove(credentials).await?;
+        if proven.is_none() {
+            for observer in authentication.observers() {
+                observer.user_login_failed(username, visitor).await;
+            }
+        } else if let Some((throttle, attempt)) = attempt {
+            throttle.forgive(&attempt).await;
+        }
+        Ok(proven)
+    }
+
+    /// Logs the user in: from the response on, the visitor is that user. Django's `login`.
+    ///
+    /// The session gets another key, so that one that was planted before is worth nothing after, and keeps what a stranger
+    /// has put into it; a session of another user is flushed first. The CSRF secret is made anew, `last_login` is set, and
+    /// the observers are told.
+    ///
+    /// # Errors
+    ///
+    /// Where a store cannot answer. Answer with the error: the response of a failed login must not be a success.
+    ///
+    /// # Cancellation
+    ///
+    /// A login that is not answered may have been done; the visitor has no key to it then.
+    pub async fn login(&self, user: &User) -> Result<(), AuthError> {
+        let Inner {
+            authentication,
+            session,
+            ..
+        } = &*self.inner;
+        let keys = &authentication.settings().secret_key;
+        let mut current = self.inner.user.lock().await;
+        let user = authentication.logging_in(user).await?;
+        let known = match self.value(SESSION_KEY).await? {
+            None => false,
+            Some(id) => {
+                let proof = self.value(HASH_SESSION_KEY).await?.unwrap_or_default();
+                if id != user.id() || user.proves(&proof, keys) != Proof::Current {
+                    self.end_session().await?;
+                }
+                true
+            }
+        };
+        // Before the key changes: the new session is then stored once, with all of it.
+        session.insert(SESSION_KEY, user.id())?;
+        session.insert(BACKEND_SESSION_KEY, user.backend())?;
+        session.insert(HASH_SESSION_KEY, user.session_auth_hash(keys))?;
+        if let Some(csrf) = &self.inner.csrf {
+            csrf.rotate();
+        }
+        // A session that is not stored yet gets a key when it is.
+        if !known && session.key().is_some() {
+            session.cycle_key().await?;
+        }
+        *current = Some(Some(user.clone()));
+        drop(current);
+        for observer in authentication.observers() {
+            observer.user_logged_in(&user, &self.inner.visitor).await;
+        }
+        Ok(())
+    }
+
+    /// Logs out whoever is logged in, and ends the session with all its data. Django's `logout`.
+    ///
+    /// # Errors
+    ///
+    /// Where the store cannot answer: the visitor may still be logged in, so answer with the error.
+    ///
+    /// # Cancellation
+    ///
+    /// A logout that has begun is done, whether the client waits for it or not.
+    pub async fn logout(&self) -> Result<(), AuthError> {
+        let user = if self.inner.authentication.observers().is_empty() {
+            None
+        } else {
+            self.user().await?
+        };
+        for observer in self.inner.authentication.observers() {
+            observer
+                .user_logged_out(user.as_ref(), &self.inner.visitor)
+                .await;
+        }
+        let mut current = self.inner.user.lock().await;
+        self.end_session().await?;
+        *current = Some(None);
+        Ok(())
+    }
+
+    async fn end_session(&self) -> Result<(), AuthError> {
+        let key = self.inner.session.key();
+        self.inner.session.flush().await?;
+        if let (Some(key), Some(index)) = (key, self.inner.authentication.index()) {
+            index.forget_soon(&key);
+        }
+        Ok(())
+    }
+
+    /// Keeps this session when its user's password has changed, and gives it another key; all other sessions of the user
+    /// have ended with the password. Django's `update_session_auth_hash`.
+    ///
+    /// `user` is the user with the new password.
+    ///
+    /// # Errors
+    ///
+    /// Where a store cannot answer.
+    ///
+    /// # Cancellation
+    ///
+    /// This session may have ended, too.
+    pub async fn update_session_auth_hash(&self, user: &User) -> Result<(), AuthError> {
+        let mut current = self.inner.user.lock().await;
+        // Not who the session proves: with the new password, it proves nobody.
+        let id = self.value(SESSION_KEY).await?;
+        if id.is_some_and(|id| id == user.id()) {
+            let keys = &self.inner.authentication.settings().secret_key;
+            let session = &self.inner.session;
+            session.insert(HASH_SESSION_KEY, user.session_auth_hash(keys))?;
+            session.cycle_key().await?;
+            *current = Some(Some(user.clone()));
+        }
+        Ok(())
+    }
+
+    /// The sessions of this request's user, on all devices.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody is logged in, the application has no database, or its sessions are kept in cookies, where nobody can list
+    /// or end them.
+    pub async fn sessions(&self) -> Result<UserSessions, AuthError> {
+        UserSessions::of_request(self).await
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("session", &self.inner.session)
+            .finish_non_exhaustive()
+    }
+}
