@@ -1,5 +1,6 @@
 //! What a template can name: the view's own values, and those of the context processors.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use minijinja::value::{Enumerator, Object, Value};
@@ -15,9 +16,29 @@ pub(super) struct Page {
     pub(super) request: TemplateRequest,
     pub(super) settings: Arc<Settings>,
     pub(super) rendering: Arc<Rendering>,
+    shows_messages: AtomicBool,
 }
 
 impl Page {
+    pub(super) fn new(request: TemplateRequest, settings: Arc<Settings>) -> Self {
+        Self {
+            request,
+            settings,
+            rendering: Arc::default(),
+            shows_messages: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that the page goes through the visitor's messages.
+    pub(super) fn shows_messages(&self) {
+        self.shows_messages.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it did, since it was asked last.
+    pub(super) fn has_shown_messages(&self) -> bool {
+        self.shows_messages.swap(false, Ordering::Relaxed)
+    }
+
     /// A value that is there at once, or ends the page.
     pub(super) fn now<T: Into<Value>>(&self, value: Result<T, impl Into<TemplateError>>) -> Value {
         match value {
@@ -59,11 +80,11 @@ pub(super) enum Given {
 }
 
 impl PageContext {
-    pub(super) fn new(own: Value, page: Page, processors: Arc<[Processor]>) -> Self {
+    pub(super) fn new(own: Value, page: Arc<Page>, processors: Arc<[Processor]>) -> Self {
         let given = processors.iter().map(|_| OnceLock::new()).collect();
         Self {
             own,
-            page: Arc::new(page),
+            page,
             processors,
             given,
         }
@@ -82,7 +103,10 @@ impl PageContext {
                     Err(error) => return Some(Value::from(error)),
                 },
             };
-            values.get_attr(name).ok().filter(|value| !value.is_undefined())
+            values
+                .get_attr(name)
+                .ok()
+                .filter(|value| !value.is_undefined())
         })
     }
 }

@@ -1,13 +1,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use minijinja::Environment;
 use minijinja::value::{Value, ValueKind};
-use minijinja::{Environment, Error};
 use quintette_core::settings::Settings;
 
 use super::context::{Page, PageContext};
-use super::context_processors::{ContextProcessor, DjangoProcessor, Processor};
-use super::later::{Interruption, Rendering, wait};
+use super::context_processors::{ContextProcessor, DjangoProcessor, Processor, messages_shown};
+use super::later::{Interruption, wait};
 use super::{TemplateError, TemplateErrorKind, TemplateRequest};
 
 /// An application's templates, and what all of them can name: Django's `Engine`. A cheap handle.
@@ -60,7 +60,10 @@ impl Templates {
             let processor = DjangoProcessor::from_path(path.as_ref())?;
             processors.push(Processor::Django(processor));
         }
-        let own = self.processors.iter().filter(|processor| matches!(processor, Processor::Own(_)));
+        let own = self
+            .processors
+            .iter()
+            .filter(|processor| matches!(processor, Processor::Own(_)));
         processors.extend(own.cloned());
         self.processors = processors.into();
         Ok(self)
@@ -111,7 +114,7 @@ impl Templates {
     ///
     /// # Cancellation
     ///
-    /// The page is dropped, and what its values did stays: messages that were read are read.
+    /// The page is dropped. Messages that it was to show stay for the next one.
     pub async fn render(
         &self,
         request: &TemplateRequest,
@@ -121,30 +124,31 @@ impl Templates {
         let own = context.into();
         if own.kind() == ValueKind::Invalid {
             // The only way to the error within, which is private to minijinja.
-            let message = format!("the values for {template:?} cannot be given to a template: {own}");
+            let message =
+                format!("the values for {template:?} cannot be given to a template: {own}");
             return Err(TemplateError::new(TemplateErrorKind::Template, message));
         }
-        let rendering = Arc::new(Rendering::default());
-        let page = Page {
-            request: request.clone(),
-            settings: Arc::clone(&self.settings),
-            rendering: Arc::clone(&rendering),
-        };
-        let context = PageContext::new(own, page, Arc::clone(&self.processors));
+        let page = Arc::new(Page::new(request.clone(), Arc::clone(&self.settings)));
+        let context = PageContext::new(own, Arc::clone(&page), Arc::clone(&self.processors));
         let context = Value::from_object(context);
-        loop {
-            let rendered = rendering.once(|| self.render_once(template, &context)).await;
-            match rendered {
-                Ok(page) => return Ok(page?),
+        let render = || {
+            page.has_shown_messages(); // forgotten, where what showed them was thrown away
+            self.environment
+                .get_template(template)?
+                .render(context.clone())
+        };
+        let rendered = loop {
+            match page.rendering.once(render).await {
+                Ok(rendered) => break rendered?,
                 Err(Interruption::Failed(error)) => return Err(error),
                 // Each value is waited for once, so that there is an end to it.
                 Err(Interruption::Waits(value)) => wait(&*value).await,
             }
+        };
+        if page.has_shown_messages() {
+            messages_shown(request).await?;
         }
-    }
-
-    fn render_once(&self, template: &str, context: &Value) -> Result<String, Error> {
-        self.environment.get_template(template)?.render(context.clone())
+        Ok(rendered)
     }
 }
 

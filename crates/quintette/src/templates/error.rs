@@ -93,9 +93,7 @@ impl TemplateError {
     /// What a visitor may read. The rest, which may name files and values, is for the log.
     pub fn public_message(&self) -> &str {
         match self.kind {
-            TemplateErrorKind::Unavailable => {
-                "This page is unavailable. Try again in a moment."
-            }
+            TemplateErrorKind::Unavailable => "This page is unavailable. Try again in a moment.",
             TemplateErrorKind::Request => "This request cannot be answered.",
             _ => "This page could not be made. The server's log says why.",
         }
@@ -123,6 +121,13 @@ impl TemplateError {
 
 impl From<SessionError> for TemplateError {
     fn from(error: SessionError) -> Self {
+        Self::from_status(error.status(), error)
+    }
+}
+
+#[cfg(feature = "auth")]
+impl From<crate::auth::AuthError> for TemplateError {
+    fn from(error: crate::auth::AuthError) -> Self {
         Self::from_status(error.status(), error)
     }
 }

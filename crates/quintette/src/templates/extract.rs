@@ -2,9 +2,9 @@
 
 use std::convert::Infallible;
 
+use axum::response::Html;
 use axum_core::extract::{FromRef, FromRequestParts};
 use axum_core::response::{IntoResponse, Response};
-use axum::response::Html;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use minijinja::Value;

@@ -40,7 +40,7 @@ impl Rendering {
     /// Renders once. A template is not async: what is ready, it gets at once; for the rest, it is interrupted.
     pub(super) async fn once<T>(
         &self,
-        mut render: impl FnMut() -> Result<T, Error>,
+        render: impl Fn() -> Result<T, Error>,
     ) -> Result<Result<T, Error>, Interruption> {
         let result = poll_fn(|context| {
             locked(&self.state).waker = Some(context.waker().clone());
@@ -55,9 +55,7 @@ impl Rendering {
 
     /// Ends the rendering, and gives what a template is told of it. The first reason counts: what follows it is rendered from nothing.
     pub(super) fn interrupt(&self, interruption: Interruption) -> Error {
-        locked(&self.state)
-            .interruption
-            .get_or_insert(interruption);
+        locked(&self.state).interruption.get_or_insert(interruption);
         interrupted()
     }
 
@@ -119,7 +117,10 @@ impl<T: Clone + Send + 'static> Later<T> {
         let Some(waker) = self.rendering.waker() else {
             return Err(interrupted());
         };
-        if self.poll_wait(&mut Context::from_waker(&waker)).is_pending() {
+        if self
+            .poll_wait(&mut Context::from_waker(&waker))
+            .is_pending()
+        {
             let waits = Interruption::Waits(Arc::<Self>::clone(self));
             return Err(self.rendering.interrupt(waits));
         }

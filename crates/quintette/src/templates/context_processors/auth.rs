@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use minijinja::value::{Enumerator, Object, Value};
+use minijinja::value::{Enumerator, Object, Value, from_args};
 use minijinja::{Error, ErrorKind, State, context};
 
 use super::super::context::Page;
 use super::super::later::Later;
-use super::super::handles::{Auth, User};
 
 pub(super) fn values(page: &Arc<Page>) -> Value {
     context! { user => user(page), perms => permissions(page) }
@@ -18,92 +16,52 @@ pub(super) fn values(page: &Arc<Page>) -> Value {
 
 /// Nobody is looked up until a template asks for more than the name `user`.
 pub(super) fn user(page: &Page) -> Value {
-    let auth = page.request.extensions().get::<Auth>().cloned();
+    let request = page.request.clone();
     Value::from_object(UserObject {
-        user: page.later(async move {
-            match auth {
-                Some(auth) => Ok(auth.user().await?),
-                // As in Django: without the middleware, nobody has logged in.
-                None => Ok(None),
-            }
-        }),
+        user: page.later(async move { who::user(&request).await }),
     })
 }
 
-const NAMES: [&str; 16] = [
-    "id",
-    "pk",
-    "username",
-    "get_username",
-    "first_name",
-    "last_name",
-    "get_full_name",
-    "get_short_name",
-    "email",
-    "is_authenticated",
-    "is_anonymous",
-    "is_active",
-    "is_staff",
-    "is_superuser",
-    "last_login",
-    "date_joined",
-];
+fn permissions(page: &Page) -> Value {
+    let request = page.request.clone();
+    Value::from_object(PermWrapper {
+        granted: page.later(async move { who::granted(&request).await }),
+    })
+}
+
+/// The attributes of a user; `None` for a stranger.
+type Attributes = Option<Value>;
 
 /// The request's user, or Django's `AnonymousUser`. It prints as the user's name.
 #[derive(Debug)]
 struct UserObject {
-    user: Arc<Later<Option<User>>>,
+    user: Arc<Later<Attributes>>,
 }
 
 impl UserObject {
     fn attribute(&self, name: &str) -> Option<Value> {
-        if !NAMES.contains(&name) {
-            return None;
-        }
-        Some(match self.user.value() {
-            Err(error) => Value::from(error),
-            Ok(Some(user)) => of_user(&user, name)?,
-            Ok(None) => of_anonymous(name)?,
-        })
+        let attributes = match self.user.value() {
+            Ok(Some(attributes)) => attributes,
+            Ok(None) => anonymous(),
+            Err(error) => return Some(Value::from(error)),
+        };
+        let value = attributes.get_attr(name).ok();
+        value.filter(|value| !value.is_undefined())
     }
 }
 
-fn of_user(user: &User, name: &str) -> Option<Value> {
-    Some(match name {
-        // Django's keys are mostly numbers, and are compared with numbers.
-        "id" | "pk" => {
-            let id = user.id();
-            id.parse::<i64>().map_or_else(|_| Value::from(id), Value::from)
-        }
-        "username" | "get_username" => Value::from(user.username()),
-        "first_name" | "get_short_name" => Value::from(user.first_name()),
-        "last_name" => Value::from(user.last_name()),
-        "get_full_name" => Value::from(user.full_name()),
-        "email" => Value::from(user.email()),
-        "is_authenticated" => Value::from(true),
-        "is_anonymous" => Value::from(false),
-        "is_active" => Value::from(user.is_active()),
-        "is_staff" => Value::from(user.is_staff()),
-        "is_superuser" => Value::from(user.is_superuser()),
-        "last_login" => time(user.last_login()),
-        "date_joined" => time(user.date_joined()),
-        _ => return None,
-    })
-}
-
-/// As text of RFC 3339, which the filters of `minijinja-contrib` take for a time.
-fn time(time: Option<DateTime<Utc>>) -> Value {
-    time.map_or(Value::from(()), |time| Value::from(time.to_rfc3339()))
-}
-
-fn of_anonymous(name: &str) -> Option<Value> {
-    Some(match name {
-        "id" | "pk" => Value::from(()),
-        "username" | "get_username" => Value::from(""),
-        "is_anonymous" => Value::from(true),
-        "is_authenticated" | "is_active" | "is_staff" | "is_superuser" => Value::from(false),
-        _ => return None,
-    })
+fn anonymous() -> Value {
+    context! {
+        id => (),
+        pk => (),
+        username => "",
+        get_username => "",
+        is_authenticated => false,
+        is_anonymous => true,
+        is_active => false,
+        is_staff => false,
+        is_superuser => false,
+    }
 }
 
 impl Object for UserObject {
@@ -111,12 +69,9 @@ impl Object for UserObject {
         self.attribute(name.as_str()?)
     }
 
-    fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Value> {
-        self.attribute(name)
-    }
-
+    /// A user is one thing, and true also where it is a stranger.
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Str(&NAMES)
+        Enumerator::NonEnumerable
     }
 
     /// Django's templates call without parentheses, minijinja's may write them.
@@ -127,34 +82,110 @@ impl Object for UserObject {
         args: &[Value],
     ) -> Result<Value, Error> {
         let value = method.starts_with("get_").then(|| self.attribute(method));
-        let value = value.flatten().ok_or_else(|| Error::from(ErrorKind::UnknownMethod))?;
-        minijinja::value::from_args(args).map(|()| value)
+        let value = value
+            .flatten()
+            .ok_or_else(|| Error::from(ErrorKind::UnknownMethod))?;
+        from_args(args).map(|()| value)
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.user.value() {
-            Ok(Some(user)) => f.write_str(user.username()),
             Ok(None) => f.write_str("AnonymousUser"),
+            Ok(Some(_)) => {
+                let name = self.attribute("username").unwrap_or_default();
+                fmt::Display::fmt(&name, f)
+            }
             // The page is thrown away.
             Err(_) => Ok(()),
         }
     }
 }
 
-fn permissions(page: &Page) -> Value {
-    let auth = page.request.extensions().get::<Auth>().cloned();
-    let granted = page.later(async move {
-        let Some(auth) = auth else {
+#[cfg(feature = "auth")]
+mod who {
+    use chrono::{DateTime, Utc};
+    use minijinja::{Value, context};
+
+    use super::{Attributes, Granted};
+    use crate::auth::{Auth, User};
+    use crate::templates::{TemplateError, TemplateRequest};
+
+    pub(super) async fn user(request: &TemplateRequest) -> Result<Attributes, TemplateError> {
+        Ok(current(request).await?.as_ref().map(attributes))
+    }
+
+    pub(super) async fn granted(request: &TemplateRequest) -> Result<Granted, TemplateError> {
+        let Some(user) = current(request).await?.filter(User::is_active) else {
             return Ok(Granted::default());
         };
-        let user = auth.user().await?;
         // To a superuser everything is permitted, also what nobody has heard of.
-        if user.is_some_and(|user| user.is_active() && user.is_superuser()) {
-            return Ok(Granted { everything: true, ..Granted::default() });
+        if user.is_superuser() {
+            return Ok(Granted {
+                everything: true,
+                ..Granted::default()
+            });
         }
-        Ok(Granted { everything: false, permissions: auth.permissions().await? })
-    });
-    Value::from_object(PermWrapper { granted })
+        Ok(Granted {
+            everything: false,
+            permissions: user.permissions().await?,
+        })
+    }
+
+    /// As in Django: without the layer, nobody has logged in.
+    async fn current(request: &TemplateRequest) -> Result<Option<User>, TemplateError> {
+        match request.extensions().get::<Auth>() {
+            Some(auth) => Ok(auth.user().await?),
+            None => Ok(None),
+        }
+    }
+
+    fn attributes(user: &User) -> Value {
+        // Django's keys are mostly numbers, and are compared with numbers.
+        let id = user.id();
+        let id = id
+            .parse::<i64>()
+            .map_or_else(|_| Value::from(id), Value::from);
+        context! {
+            id => id.clone(),
+            pk => id,
+            username => user.username(),
+            get_username => user.username(),
+            first_name => user.first_name(),
+            last_name => user.last_name(),
+            get_full_name => user.full_name(),
+            get_short_name => user.first_name(),
+            email => user.email(),
+            is_authenticated => true,
+            is_anonymous => false,
+            is_active => user.is_active(),
+            is_staff => user.is_staff(),
+            is_superuser => user.is_superuser(),
+            last_login => time(user.last_login()),
+            date_joined => time(user.record().date_joined()),
+        }
+    }
+
+    /// As text of RFC 3339, which the filters of `minijinja-contrib` take for a time.
+    fn time(time: Option<DateTime<Utc>>) -> Option<String> {
+        Some(time?.to_rfc3339())
+    }
+}
+
+/// Where the crate is built without users, nobody has logged in.
+#[cfg(not(feature = "auth"))]
+mod who {
+    use super::{Attributes, Granted};
+    use crate::templates::{TemplateError, TemplateRequest};
+
+    #[expect(clippy::unused_async, reason = "as with the feature")]
+    pub(super) async fn user(_: &TemplateRequest) -> Result<Attributes, TemplateError> {
+        Ok(None)
+    }
+
+    #[expect(clippy::unused_async, reason = "as with the feature")]
+    pub(super) async fn granted(_: &TemplateRequest) -> Result<Granted, TemplateError> {
+        Ok(Granted::default())
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -253,7 +284,9 @@ impl Object for PermLookupDict {
     }
 
     fn is_true(self: &Arc<Self>) -> bool {
-        self.granted.value().is_ok_and(|granted| granted.module(&self.app_label))
+        self.granted
+            .value()
+            .is_ok_and(|granted| granted.module(&self.app_label))
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! What the settings say to templates: `static`, `media`, `tz` and `i18n`.
 
-use minijinja::value::{Tuple, Value};
 use minijinja::context;
+use minijinja::value::{Tuple, Value};
 use quintette_core::settings::Settings;
 
 use super::languages::LANGUAGES;
@@ -38,8 +38,13 @@ pub(super) fn i18n(settings: &Settings) -> Value {
 
 /// A relative address is meant from the site's root, whatever page it is on: Django adds the slash when it reads the setting.
 fn below_root(url: &str) -> String {
-    let is_relative = !url.starts_with('/') && !url.starts_with("http://") && !url.starts_with("https://");
-    if is_relative { format!("/{url}") } else { url.to_owned() }
+    let is_relative =
+        !url.starts_with('/') && !url.starts_with("http://") && !url.starts_with("https://");
+    if is_relative {
+        format!("/{url}")
+    } else {
+        url.to_owned()
+    }
 }
 
 #[cfg(test)]

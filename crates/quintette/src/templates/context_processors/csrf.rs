@@ -5,8 +5,8 @@ use std::sync::Arc;
 use minijinja::value::{Object, Value};
 
 use super::super::context::Page;
-use super::super::later::Later;
 use super::super::handles::Csrf;
+use super::super::later::Later;
 
 /// What Django gives in the place of a token where nothing makes one.
 const NOT_PROVIDED: &str = "NOTPROVIDED";
@@ -31,7 +31,11 @@ impl Object for CsrfObject {
                 "a template asks for {name}, but no CsrfLayer stands before its handler: its forms will be refused"
             );
             // Django leaves the field out, so that the form is not taken for a forged one but for what it is.
-            return Some(Value::from(if name == "csrf_input" { "" } else { NOT_PROVIDED }));
+            return Some(Value::from(if name == "csrf_input" {
+                ""
+            } else {
+                NOT_PROVIDED
+            }));
         };
         Some(match token.value() {
             Err(error) => Value::from(error),

@@ -29,7 +29,7 @@ mod queries {
     use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 
     use super::Page;
-    use crate::templates::handles::{Query, QueryLog};
+    use crate::db::{Query, QueryLog};
 
     pub(super) fn of(page: &Page) -> Value {
         match page.request.extensions().get::<QueryLog>() {

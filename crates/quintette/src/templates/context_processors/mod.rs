@@ -19,7 +19,7 @@ use minijinja::Value;
 use super::context::{Given, Page};
 use super::{TemplateError, TemplateErrorKind, TemplateRequest};
 
-pub(super) use messages::MessageObject;
+pub(super) use messages::{MessageObject, shown as messages_shown};
 
 /// A context processor of an application's own: values for every template, found out for a request when a template names one of
 /// them.

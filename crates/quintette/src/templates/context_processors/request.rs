@@ -49,7 +49,11 @@ impl RequestObject {
         Some(match name {
             "path" | "path_info" => Value::from(head.path()),
             "method" => Value::from(head.method().as_str()),
-            "scheme" => Value::from(if head.is_secure(settings) { "https" } else { "http" }),
+            "scheme" => Value::from(if head.is_secure(settings) {
+                "https"
+            } else {
+                "http"
+            }),
             "GET" => Value::from_object(QueryDict::parse(head.query())),
             "COOKIES" => self.cookies(),
             "META" => self.part(Part::Meta),
@@ -60,7 +64,9 @@ impl RequestObject {
             }
             "user" => self.user.get_or_init(|| auth::user(&self.page)).clone(),
             "get_full_path" => Value::from(head.full_path()),
-            "get_host" => self.page.now(head.host(settings).map(|host| Value::from(&*host))),
+            "get_host" => self
+                .page
+                .now(head.host(settings).map(|host| Value::from(&*host))),
             "get_port" => Value::from(head.port(settings)),
             "build_absolute_uri" => self.page.now(head.absolute_uri(settings)),
             "is_secure" => Value::from(head.is_secure(settings)),
@@ -104,7 +110,8 @@ impl Object for RequestObject {
         method: &str,
         args: &[Value],
     ) -> Result<Value, Error> {
-        let is_method = method.starts_with("get_") || matches!(method, "build_absolute_uri" | "is_secure");
+        let is_method =
+            method.starts_with("get_") || matches!(method, "build_absolute_uri" | "is_secure");
         let value = is_method.then(|| self.attribute(method)).flatten();
         let value = value.ok_or_else(|| Error::from(ErrorKind::UnknownMethod))?;
         from_args(args).map(|()| value)
