@@ -27,6 +27,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | the session of a request, engines, the layer, inactivity timeout | [`sessions`] |
+//! | messages to the visitor | [`messages`] |
 //! | caches | [`cache`] |
 //! | databases and migrations | [`db`] |
 //! | settings by Django's names | [`settings`] |
@@ -57,6 +58,7 @@ pub mod cache;
 pub mod db;
 mod files;
 pub mod http;
+pub mod messages;
 pub mod sessions;
 
 pub use quintette_core::{cookie, json, settings, signing, time};
