@@ -27,6 +27,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | the session of a request, engines, the layer, inactivity timeout | [`sessions`] |
+//! | messages to the visitor | [`messages`] |
 //! | caches | [`cache`] |
 //! | databases and migrations | [`db`] |
 //! | settings by Django's names | [`settings`] |
@@ -55,18 +56,13 @@
 #[cfg(feature = "auth")]
 pub mod auth;
 pub mod cache;
+pub mod csrf;
 #[cfg(feature = "database")]
 pub mod db;
 mod files;
 mod gate;
 pub mod http;
-pub mod csrf {
-    #[derive(Clone)]
-    pub struct Csrf;
-    impl Csrf {
-        pub fn rotate(&self) {}
-    }
-}
+pub mod messages;
 mod seal;
 pub mod sessions;
 #[cfg(feature = "templates")]
