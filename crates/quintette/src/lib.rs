@@ -27,6 +27,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | the session of a request, engines, the layer, inactivity timeout | [`sessions`] |
+//! | forms that only this site may send | [`csrf`] |
 //! | caches | [`cache`] |
 //! | databases and migrations | [`db`] |
 //! | settings by Django's names | [`settings`] |
@@ -53,6 +54,7 @@
 //! of kind [`Unknown`](sessions::SessionErrorKind::Unknown); both are a 503. When the store is back, so is the service.
 
 pub mod cache;
+pub mod csrf;
 #[cfg(feature = "database")]
 pub mod db;
 mod files;

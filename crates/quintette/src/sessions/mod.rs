@@ -21,7 +21,7 @@ mod clean_up;
 mod connect;
 pub mod engines;
 pub mod layer;
-mod response;
+pub(crate) mod response;
 pub mod timeout;
 
 pub use clean_up::clear_expired_every;
