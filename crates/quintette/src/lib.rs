@@ -28,6 +28,7 @@
 //! | --- | --- |
 //! | the session of a request, engines, the layer, inactivity timeout | [`sessions`] |
 //! | messages to the visitor | [`messages`] |
+//! | forms that only this site may send | [`csrf`] |
 //! | caches | [`cache`] |
 //! | databases and migrations | [`db`] |
 //! | settings by Django's names | [`settings`] |

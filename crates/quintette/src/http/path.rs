@@ -9,7 +9,7 @@ impl RequestHead<'_> {
     ///
     /// With axum it is the whole path, also within a nested `Router`.
     pub fn path(&self) -> String {
-        decode(self.original_uri().path())
+        decode(self.raw_path())
     }
 
     /// The path and the query string, quoted anew. Django's `request.get_full_path()`.
@@ -21,6 +21,11 @@ impl RequestHead<'_> {
             quoted.push_str(&iri_to_uri(query));
         }
         quoted
+    }
+
+    /// The path that was asked for, as it came.
+    pub(crate) fn raw_path(&self) -> &str {
+        self.original_uri().path()
     }
 
     /// What stands behind the question mark.
@@ -42,7 +47,7 @@ impl RequestHead<'_> {
 }
 
 /// Undoes percent-encoding, but for bytes that are no UTF-8.
-fn decode(path: &str) -> String {
+pub(crate) fn decode(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let [byte, tail @ ..] = rest {

@@ -66,7 +66,6 @@ mod error;
 #[cfg(feature = "axum")]
 mod extract;
 mod formatter;
-mod handles;
 mod later;
 mod request;
 

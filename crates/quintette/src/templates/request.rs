@@ -60,8 +60,4 @@ impl TemplateRequest {
     pub fn session(&self) -> Option<&Session> {
         self.extensions().get()
     }
-
-    pub(super) fn parts(&self) -> &Parts {
-        &self.parts
-    }
 }

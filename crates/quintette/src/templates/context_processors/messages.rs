@@ -7,9 +7,9 @@ use minijinja::context;
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 
 use super::super::context::Page;
-use super::super::handles::{Message, Messages};
 use super::super::later::Later;
 use super::super::{TemplateError, TemplateRequest};
+use crate::messages::{Message, Messages};
 
 pub(super) fn values(page: &Arc<Page>) -> Value {
     let messages = match page.request.extensions().get::<Messages>().cloned() {
