@@ -55,7 +55,7 @@
 //!
 //! - Text is escaped where the template's name ends in `.html`, `.htm` or `.xml`: `&`, `<`, `>`, `"` and `'` as by Django, and `/` as
 //!   `&#x2f;`, which browsers read as the same text.
-//! - `true`, `false` and `none` are printed so, unless the environment has this module's [`formatter`].
+//! - `{{ message }}` is escaped also where the message is marked as safe, unless the environment has this module's [`formatter`].
 //! - minijinja has a function `debug()`. The context processor's variable hides it.
 //! - Methods may be called with parentheses or, as in Django, without: `request.get_full_path`, `request.get_full_path()`.
 
