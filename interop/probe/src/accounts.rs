@@ -124,7 +124,10 @@ struct NewUser {
 async fn make(auth: Auth, Form(form): Form<NewUser>) -> Result<Json<Value>, AuthError> {
     let users = auth.authentication().users()?;
     let password = Some(form.password.as_str());
-    if matches!(form.superuser.as_deref(), Some("true" | "True" | "1" | "on")) {
+    if matches!(
+        form.superuser.as_deref(),
+        Some("true" | "True" | "1" | "on")
+    ) {
         users.create_superuser(&form.username, "", password).await?;
     } else {
         users.create_user(&form.username, "", password).await?;
@@ -165,7 +168,10 @@ struct NewHash {
 
 async fn hash(auth: Auth, Form(form): Form<NewHash>) -> Response {
     let hashing = auth.authentication().hashing();
-    match hashing.make_password_with(&form.password, &form.algorithm).await {
+    match hashing
+        .make_password_with(&form.password, &form.algorithm)
+        .await
+    {
         Ok(encoded) => Json(json!({ "encoded": encoded })).into_response(),
         Err(error) => refused(&error.to_string()),
     }
@@ -179,7 +185,9 @@ struct Hash {
 
 async fn check(auth: Auth, Form(form): Form<Hash>) -> Result<Json<Value>, AuthError> {
     let hashing = auth.authentication().hashing();
-    let verification = hashing.check_password(&form.password, &form.encoded).await?;
+    let verification = hashing
+        .check_password(&form.password, &form.encoded)
+        .await?;
     Ok(Json(json!({ "valid": verification.is_correct() })))
 }
 

@@ -2,15 +2,20 @@
 //!
 //! Every setting comes from the environment by its Django name. Each route is a few lines over the public API.
 
+mod accounts;
 mod bench;
 mod ops;
 mod signing;
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
+use quintette::auth::{AuthLayer, Authentication};
+use quintette::db::Database;
 use quintette::sessions::{self, SessionLayer, Sessions, TimeoutLayer};
 use quintette::settings::Settings;
 use quintette::time::TimeZone;
@@ -37,20 +42,40 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .default("ALLOWED_HOSTS", vec!["*"])
         .environment()
         .load()?;
-    let sessions = sessions::connect(settings).await?;
+    let (sessions, authentication) = connect(settings.into()).await?;
     let port: u16 = std::env::var("PORT")
         .unwrap_or_else(|_| "8001".into())
         .parse()?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app(sessions))
-        .with_graceful_shutdown(stopped())
-        .await?;
+    let app = app(sessions, authentication);
+    axum::serve(
+        listener,
+        app.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stopped())
+    .await?;
     Ok(())
 }
 
-/// Layers in Django's order, the outermost last: sessions, then the timeout.
-fn app(sessions: Sessions) -> Router {
+/// The sessions, and the users where there are some: a test of sessions needs no table of users, nor a database.
+async fn connect(
+    settings: Arc<Settings>,
+) -> Result<(Sessions, Option<Authentication>), Box<dyn Error>> {
+    if settings.database_url.is_none() {
+        return Ok((sessions::connect(settings).await?, None));
+    }
+    let database = Database::connect(&settings).await?;
+    let sessions = sessions::connect_with(&database, settings.clone()).await?;
+    let authentication = Authentication::connect(&database, settings).await;
+    let authentication = authentication
+        .inspect_err(|error| eprintln!("probe: there are no users: {error}"))
+        .ok();
+    Ok((sessions, authentication))
+}
+
+/// Layers in Django's order, the outermost last: sessions, the timeout, users.
+fn app(sessions: Sessions, authentication: Option<Authentication>) -> Router {
     let settings = sessions.settings();
     let signing = Router::new()
         .route("/signing/dumps", post(signing::dumps))
@@ -65,6 +90,12 @@ fn app(sessions: Sessions) -> Router {
         .route("/bench/incr", get(bench::incr))
         .route("/bench/new", get(bench::new))
         .merge(signing);
+    let routes = match authentication {
+        Some(authentication) => routes
+            .merge(accounts::routes())
+            .layer(AuthLayer::new(authentication)),
+        None => routes,
+    };
     let routes = match settings.session_expire_seconds {
         Some(_) => routes.layer(TimeoutLayer::new(settings)),
         None => routes,

@@ -289,8 +289,8 @@ impl Builder {
         let (tables, sessions) = match &self.database {
             Some(database) => {
                 let tables = database.user_tables(&settings.auth_user_model).await?;
-                let index = Index::new(tables.clone(), &settings.secret_key);
-                (Some(tables), Some(index))
+                let index = Index::open(&tables, &settings.secret_key).await?;
+                (Some(tables), index)
             }
             None => (None, None),
         };

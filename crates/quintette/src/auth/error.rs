@@ -135,9 +135,10 @@ impl From<SessionError> for AuthError {
 impl From<DatabaseError> for AuthError {
     fn from(error: DatabaseError) -> Self {
         let kind = match error.kind() {
-            DatabaseErrorKind::Unavailable => AuthErrorKind::Unavailable,
+            DatabaseErrorKind::Unavailable | DatabaseErrorKind::MissingTable => {
+                AuthErrorKind::Unavailable
+            }
             DatabaseErrorKind::Unknown => AuthErrorKind::Unknown,
-            DatabaseErrorKind::Misconfigured => AuthErrorKind::Misconfigured,
             DatabaseErrorKind::Duplicate => AuthErrorKind::Duplicate,
             DatabaseErrorKind::Refused => AuthErrorKind::Value,
         };

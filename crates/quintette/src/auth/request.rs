@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use quintette_core::session::Session;
+use quintette_core::session::{Session, SessionKey};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -132,7 +132,7 @@ impl Auth {
             Proof::Current => Ok(Some(user)),
             Proof::OfOldKey => {
                 session.insert(HASH_SESSION_KEY, user.session_auth_hash(keys))?;
-                session.cycle_key().await?;
+                self.cycle_key().await?;
                 Ok(Some(user))
             }
             Proof::None => {
@@ -236,7 +236,7 @@ impl Auth {
         }
         // A session that is not stored yet gets a key when it is.
         if !known && session.key().is_some() {
-            session.cycle_key().await?;
+            self.cycle_key().await?;
         }
         *current = Some(Some(user.clone()));
         drop(current);
@@ -275,10 +275,22 @@ impl Auth {
     async fn end_session(&self) -> Result<(), AuthError> {
         let key = self.inner.session.key();
         self.inner.session.flush().await?;
+        self.forget(key);
+        Ok(())
+    }
+
+    async fn cycle_key(&self) -> Result<(), AuthError> {
+        let key = self.inner.session.key();
+        self.inner.session.cycle_key().await?;
+        self.forget(key);
+        Ok(())
+    }
+
+    /// The user has no session of this key any more.
+    fn forget(&self, key: Option<SessionKey>) {
         if let (Some(key), Some(index)) = (key, self.inner.authentication.index()) {
             index.forget_soon(&key);
         }
-        Ok(())
     }
 
     /// Keeps this session when its user's password has changed, and gives it another key; all other sessions of the user
@@ -299,9 +311,9 @@ impl Auth {
         let id = self.value(SESSION_KEY).await?;
         if id.is_some_and(|id| id == user.id()) {
             let keys = &self.inner.authentication.settings().secret_key;
-            let session = &self.inner.session;
-            session.insert(HASH_SESSION_KEY, user.session_auth_hash(keys))?;
-            session.cycle_key().await?;
+            let proof = user.session_auth_hash(keys);
+            self.inner.session.insert(HASH_SESSION_KEY, proof)?;
+            self.cycle_key().await?;
             *current = Some(Some(user.clone()));
         }
         Ok(())

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use chrono::{SubsecRound as _, Utc};
 
-use super::backends::{AuthenticationBackend as _, ModelBackend};
+use super::backends::ModelBackend;
 use super::hashers::unusable_password;
 use super::{AuthError, AuthErrorKind, Authentication, User, UserRecord};
 use crate::db::{NewUser, UserKey, UserRow, UserTables};

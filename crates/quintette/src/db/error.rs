@@ -26,8 +26,8 @@ pub(crate) enum DatabaseErrorKind {
     Unavailable,
     /// A write's answer was lost: it may have been done, or not.
     Unknown,
-    /// The program is put together wrongly.
-    Misconfigured,
+    /// There is no such table: nobody has migrated.
+    MissingTable,
     /// There is a row already with a value that only one may have.
     #[cfg(feature = "auth")]
     Duplicate,
@@ -93,7 +93,7 @@ impl From<DatabaseError> for SessionError {
         let kind = match error.kind {
             DatabaseErrorKind::Unavailable => SessionErrorKind::Unavailable,
             DatabaseErrorKind::Unknown => SessionErrorKind::Unknown,
-            DatabaseErrorKind::Misconfigured => SessionErrorKind::Misconfigured,
+            DatabaseErrorKind::MissingTable => SessionErrorKind::Unavailable,
             #[cfg(feature = "auth")]
             DatabaseErrorKind::Duplicate | DatabaseErrorKind::Refused => SessionErrorKind::Value,
         };
@@ -199,7 +199,7 @@ pub(super) fn missing_table(place: &str) -> DatabaseError {
 #[cfg(feature = "auth")]
 pub(super) fn missing_user_table(place: &str, error: &sqlx::Error) -> DatabaseError {
     DatabaseError::new(
-        DatabaseErrorKind::Unavailable,
+        DatabaseErrorKind::MissingTable,
         format!(
             "the database {place} has not all the tables of users ({error}): run `quintette migrate` with the same \
              DATABASE_URL and AUTH_USER_MODEL"

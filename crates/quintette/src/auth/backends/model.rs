@@ -106,7 +106,7 @@ impl AuthenticationBackend for ModelBackend {
         let row = self.tables.user(UserKey::Username(username)).await?;
         let Some(mut user) = row.map(UserRecord::from) else {
             // As long as a wrong password takes, so that nobody learns who is a user.
-            self.hashing.check_nobody(password).await?;
+            let _ = self.hashing.check_nobody(password).await?;
             return Ok(None);
         };
         let proven = self.check_password(&mut user, password).await? && self.may_log_in(&user);

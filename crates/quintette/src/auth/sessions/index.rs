@@ -9,7 +9,7 @@ use quintette_core::session::{Session, SessionKey};
 use quintette_core::signing::{Keys, SecretKey, salted_hmac};
 
 use crate::auth::{AuthError, AuthErrorKind, User, Visitor};
-use crate::db::{UserSessionRow, UserTables};
+use crate::db::{DatabaseErrorKind, UserSessionRow, UserTables};
 use crate::seal::Seal;
 
 /// Keeps this purpose apart from all others of `SECRET_KEY`.
@@ -34,7 +34,19 @@ pub(in crate::auth) struct Index {
 }
 
 impl Index {
-    pub(in crate::auth) fn new(tables: Arc<dyn UserTables>, keys: &Keys) -> Self {
+    /// `None` where the table is missing: Django's migrations do not make it, `quintette migrate` does.
+    pub(in crate::auth) async fn open(
+        tables: &Arc<dyn UserTables>,
+        keys: &Keys,
+    ) -> Result<Option<Self>, AuthError> {
+        match tables.session("").await {
+            Ok(_) => Ok(Some(Self::new(tables.clone(), keys))),
+            Err(error) if error.kind() == DatabaseErrorKind::MissingTable => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn new(tables: Arc<dyn UserTables>, keys: &Keys) -> Self {
         Self {
             tables,
             seal: Seal::new(keys, SALT, SALT),

@@ -2,7 +2,7 @@ mod index;
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use quintette_core::session::{Listed, SessionData, SessionKey, Sessions};
 use quintette_core::settings::SessionEngineName;
 
@@ -13,6 +13,10 @@ pub(super) use index::Index;
 
 /// How many sessions are looked at at a time.
 const PAGE: usize = 500;
+const PAGE_ROWS: u32 = 500;
+
+/// RFC 6265bis, section 5.5: no cookie lives longer.
+const LONGEST_COOKIE: TimeDelta = TimeDelta::days(400);
 
 /// Where one user is logged in, and the end of it: of one session, of all, or of all but the present one.
 ///
@@ -73,7 +77,8 @@ impl UserSessions {
         let index = authentication.index().ok_or_else(|| {
             AuthError::new(
                 AuthErrorKind::Misconfigured,
-                "the sessions of a user are listed in the database: hand it over with Authentication::connect or .database(…)",
+                "the sessions of a user are listed in the table quintette_user_session, which is missing: run `quintette \
+                 migrate`, and hand the database over with Authentication::connect or .database(…)",
             )
         })?;
         if sessions.settings().session_engine == SessionEngineName::SignedCookies {
@@ -249,6 +254,34 @@ impl UserSessions {
             match page.into_iter().next_back() {
                 Some(last) => after = Some(last.key),
                 None => return Ok(listed),
+            }
+        }
+    }
+
+    /// Forgets the sessions that no browser can have any more, those that were not used for 400 days, which is how long
+    /// browsers keep a cookie at most. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot answer.
+    ///
+    /// # Cancellation
+    ///
+    /// Some are forgotten.
+    pub async fn forget_old(authentication: &Authentication) -> Result<u64, AuthError> {
+        let Some(index) = authentication.index() else {
+            return Ok(0);
+        };
+        let time = Utc::now() - LONGEST_COOKIE;
+        let mut forgotten = 0;
+        loop {
+            let some = index
+                .tables()
+                .forget_sessions_before(time, PAGE_ROWS)
+                .await?;
+            forgotten += some;
+            if some < u64::from(PAGE_ROWS) {
+                return Ok(forgotten);
             }
         }
     }

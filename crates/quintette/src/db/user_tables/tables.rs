@@ -27,9 +27,9 @@ const SELECT_PERMISSIONS: &str = "SELECT c.app_label, p.codename FROM {user_perm
     JOIN auth_permission p ON p.id = g.permission_id \
     JOIN django_content_type c ON c.id = p.content_type_id WHERE m.{user_id} = ?";
 
-/// Finds nothing, and fails where one of the tables is missing.
+/// Finds nothing, and fails where one of Django's tables is missing. Ours may be: Django's migrations do not make it.
 pub(in crate::db) const LOOK: &str = "SELECT 1 FROM {user}, {user_groups}, {user_permissions}, auth_group, \
-    auth_group_permissions, auth_permission, django_content_type, quintette_user_session LIMIT 0";
+    auth_group_permissions, auth_permission, django_content_type LIMIT 0";
 
 /// A primary key by its text, as `AutoField.to_python` reads it.
 fn number(id: &str) -> Option<i64> {
