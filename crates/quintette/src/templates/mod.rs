@@ -29,7 +29,7 @@
 //!
 //! | processor | names | |
 //! | --- | --- | --- |
-//! | `debug` | `debug`, `sql_queries` | true, and the statements that ran, with `DEBUG` for visitors from `INTERNAL_IPS`; else false, and none |
+//! | `debug` | `debug`, `sql_queries` | true, and the statements that ran (behind a `QueryLogLayer` of `db`), with `DEBUG` for visitors from `INTERNAL_IPS`; else false, and none |
 //! | `request` | `request` | `path`, `method`, `scheme`, `GET`, `COOKIES`, `META`, `headers`, `user`, `get_full_path`, `get_host`, `build_absolute_uri`, `is_secure` … |
 //! | `auth` | `user`, `perms` | who has logged in, or Django's `AnonymousUser`; `perms.app.codename`, `perms.app`, `"app.codename" in perms` |
 //! | `messages` | `messages`, `DEFAULT_MESSAGE_LEVELS` | what was left for this visitor to read |
