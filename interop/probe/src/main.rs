@@ -3,6 +3,7 @@
 //! Every setting comes from the environment by its Django name. Each route is a few lines over the public API.
 
 mod bench;
+mod messages;
 mod ops;
 mod signing;
 
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 
 use axum::Router;
 use axum::routing::{get, post};
+use quintette::messages::MessagesLayer;
 use quintette::sessions::{self, SessionLayer, Sessions, TimeoutLayer};
 use quintette::settings::Settings;
 use quintette::time::TimeZone;
@@ -49,7 +51,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Layers in Django's order, the outermost last: sessions, then the timeout.
+/// Layers in Django's order, the outermost last: sessions, the timeout, messages.
 fn app(sessions: Sessions) -> Router {
     let settings = sessions.settings();
     let signing = Router::new()
@@ -64,7 +66,11 @@ fn app(sessions: Sessions) -> Router {
         .route("/bench/write", get(bench::write))
         .route("/bench/incr", get(bench::incr))
         .route("/bench/new", get(bench::new))
+        .route("/messages/add", post(messages::add))
+        .route("/messages/list", get(messages::list))
+        .route("/messages/ignore", get(messages::ignore))
         .merge(signing);
+    let routes = routes.layer(MessagesLayer::new(settings));
     let routes = match settings.session_expire_seconds {
         Some(_) => routes.layer(TimeoutLayer::new(settings)),
         None => routes,

@@ -1,9 +1,12 @@
 //! The cookie: the groups of `tests/messages_tests/test_cookie.py` in Django.
 
+use std::sync::{Arc, Mutex};
+
 use quintette::messages::{Message, Messages};
 use quintette::settings::{MessageStorageName, SameSite, Settings};
 use quintette::signing::Keys;
 
+use crate::log::Log;
 use crate::site::{SECRET_KEY, Site, show, signed_json, text};
 
 fn strict(settings: &mut Settings) {
@@ -167,4 +170,39 @@ async fn taking_deletes_the_cookie_whether_one_was_sent_or_not() {
     let mut visitor = Site::new(MessageStorageName::Cookie).visitor();
     let answer = visitor.get(show).await;
     assert!(answer.messages_cookie().unwrap().contains("Max-Age=0"));
+}
+
+#[tokio::test]
+async fn what_is_lost_is_in_the_log_and_its_text_is_not() {
+    let log = Log::capture();
+    let mut visitor = Site::new(MessageStorageName::Cookie).visitor();
+    visitor
+        .get(async |messages: Messages| messages.info(text(1, 5_000)))
+        .await;
+    let lines = log.lines();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("WARN 1 messages did not fit")),
+        "{lines:?}"
+    );
+    assert!(!lines.concat().contains(&text(1, 5_000)[..20]), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_message_that_is_added_after_the_response_is_lost_and_the_log_says_so() {
+    let log = Log::capture();
+    let mut visitor = Site::new(MessageStorageName::Cookie).visitor();
+    let kept = Arc::new(Mutex::new(None));
+    let keep = kept.clone();
+    visitor
+        .get(async move |messages: Messages| *keep.lock().unwrap() = Some(messages))
+        .await;
+    kept.lock().unwrap().take().unwrap().info("late");
+    let lines = log.lines();
+    assert!(
+        lines[0].starts_with("WARN a message was added after the response"),
+        "{lines:?}"
+    );
+    assert_eq!(visitor.reads().await, "");
 }

@@ -10,6 +10,8 @@ mod django;
 mod fallback;
 mod hostile;
 mod layer;
+#[path = "../layers/log.rs"]
+mod log;
 mod login;
 mod session;
 mod site;
