@@ -183,7 +183,7 @@ async fn what_is_lost_is_in_the_log_and_its_text_is_not() {
     assert!(
         lines
             .iter()
-            .any(|line| line.starts_with("WARN 1 messages did not fit")),
+            .any(|line| line.starts_with("WARN 1 of the messages did not fit")),
         "{lines:?}"
     );
     assert!(!lines.concat().contains(&text(1, 5_000)[..20]), "{lines:?}");
