@@ -3,6 +3,7 @@
 //! Every setting comes from the environment by its Django name. Each route is a few lines over the public API.
 
 mod bench;
+mod csrf;
 mod ops;
 mod signing;
 
@@ -10,7 +11,8 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
+use quintette::csrf::CsrfLayer;
 use quintette::sessions::{self, SessionLayer, Sessions, TimeoutLayer};
 use quintette::settings::Settings;
 use quintette::time::TimeZone;
@@ -49,14 +51,20 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Layers in Django's order, the outermost last: sessions, then the timeout.
+/// Layers in Django's order, the outermost last: sessions, then the timeout, then CSRF.
 fn app(sessions: Sessions) -> Router {
     let settings = sessions.settings();
     let signing = Router::new()
         .route("/signing/dumps", post(signing::dumps))
         .route("/signing/loads", post(signing::loads))
         .with_state(settings.secret_key.clone());
+    let csrf = CsrfLayer::new(settings.clone());
+    let protected = Router::new()
+        .route("/csrf/token", get(csrf::token))
+        .route("/csrf/protected", any(csrf::ok))
+        .layer(csrf.clone());
     let routes = Router::new()
+        .route("/csrf/exempt", post(csrf::ok))
         .route("/ops", post(ops::run).with_state(TimeZone::from(settings)))
         .route("/bench/none", get(bench::none))
         .route("/bench/fill", get(bench::fill))
@@ -64,7 +72,9 @@ fn app(sessions: Sessions) -> Router {
         .route("/bench/write", get(bench::write))
         .route("/bench/incr", get(bench::incr))
         .route("/bench/new", get(bench::new))
-        .merge(signing);
+        .merge(signing)
+        .layer(csrf.exempt())
+        .merge(protected);
     let routes = match settings.session_expire_seconds {
         Some(_) => routes.layer(TimeoutLayer::new(settings)),
         None => routes,
