@@ -30,7 +30,7 @@ use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Uri};
 
 pub use address::ClientAddress;
-pub use host::{DisallowedHost, is_same_domain};
+pub use host::{DisallowedHost, OverHttps, is_same_domain};
 pub use redirect::{redirect, url_has_allowed_host_and_scheme};
 
 pub(crate) use host::split_domain_port;
