@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 struct Added {
     level: i64,
     message: String,
-    extra_tags: Option<String>,
+    #[serde(default)]
+    extra_tags: String,
 }
 
 pub(crate) async fn add(
@@ -24,8 +25,7 @@ pub(crate) async fn add(
         (StatusCode::BAD_REQUEST, Json(error))
     })?;
     for added in list {
-        let tags = added.extra_tags.unwrap_or_default();
-        messages.add_with_tags(added.level, added.message, tags);
+        messages.add_with_tags(added.level, added.message, added.extra_tags);
     }
     Ok(Json(json!({})))
 }

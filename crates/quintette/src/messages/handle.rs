@@ -260,7 +260,7 @@ impl Messages {
             // is worth more to a visitor than the messages.
             tracing::warn!(
                 target: "quintette::messages",
-                "{} messages did not fit into the cookie and are lost: show messages more often, write shorter ones, or set \
+                "{} of the messages did not fit into the cookie and are lost: show messages more often, write shorter ones, or set \
                  MESSAGE_STORAGE to \"django.contrib.messages.storage.fallback.FallbackStorage\"",
                 stored.lost
             );
