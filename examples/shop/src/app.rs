@@ -1,5 +1,6 @@
 //! The shop as a web service: its routes, and what stands before them.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
@@ -8,12 +9,17 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use quintette::db::Database;
+use quintette::auth::{AuthLayer, Authentication};
+use quintette::csrf::CsrfLayer;
+use quintette::db::{Database, QueryLogLayer};
+use quintette::messages::MessagesLayer;
 use quintette::sessions::{self, SessionKey, SessionLayer, Sessions, TimeoutLayer};
+use quintette::templates::Templates;
 
+use crate::accounts::{self, PasswordResets};
 use crate::config::{Config, StartError};
 use crate::error::ShopError;
-use crate::pages::{self, Pages};
+use crate::pages;
 use crate::place::place;
 use crate::store::Store;
 use crate::{cart, catalogue, checkout, session_page};
@@ -25,25 +31,28 @@ const LONGEST_BODY: usize = 16 * 1024;
 #[derive(Clone, Debug)]
 pub struct Shop {
     store: Store,
-    pages: Pages,
+    templates: Templates,
     sessions: Sessions,
+    authentication: Authentication,
+    password_resets: PasswordResets,
 }
 
 impl Shop {
-    /// Opens the shop: makes the tables that are missing, and connects the sessions.
+    /// Opens the shop: makes the tables that are missing, and connects the sessions and the users.
     ///
     /// # Errors
     ///
     /// Where the database or the sessions' store cannot be used.
     pub async fn open(config: Config) -> Result<Self, StartError> {
         let file = config.database_file();
-        if config.settings.session_engine.uses_database() {
-            Database::create(&config.settings).await?.migrate().await?;
-        }
+        let settings = Arc::new(config.settings);
+        // Users are in the database, wherever the sessions are.
+        let database = Database::create(&settings).await?;
+        database.migrate().await?;
         let store = Store::open(&file)
             .await
             .map_err(|source| StartError::Store { path: file, source })?;
-        let sessions = sessions::connect(config.settings).await?;
+        let sessions = sessions::connect_with(&database, settings.clone()).await?;
         // A cache is not spoken to before it is asked for something: the answer is that there is no such session.
         let key = SessionKey::random()?;
         let answer = sessions.engine().load(&key).await;
@@ -51,10 +60,17 @@ impl Shop {
             place: place(sessions.settings()),
             source,
         })?;
+        let authentication = Authentication::connect(&database, settings.clone()).await?;
+        authentication
+            .users()?
+            .create_permission("shop", "order", "view_order", "Can view order")
+            .await?;
         Ok(Self {
             store,
-            pages: Pages::new(),
+            templates: pages::templates(settings),
             sessions,
+            password_resets: PasswordResets::new(authentication.clone(), config.mailer),
+            authentication,
         })
     }
 
@@ -67,7 +83,7 @@ impl Shop {
             .fallback(async || ShopError::NotFound)
             .layer(DefaultBodyLimit::max(LONGEST_BODY))
             .layer(middleware::map_response_with_state(
-                self.pages.clone(),
+                self.templates.clone(),
                 pages::dress_errors,
             ))
             .layer(middleware::map_response(add_headers))
@@ -91,13 +107,22 @@ impl Shop {
             .route("/session", get(session_page::show))
             .route("/session/expiry", post(session_page::set_expiry))
             .route("/session/cycle", post(session_page::cycle_key))
-            .route("/session/flush", post(session_page::flush));
+            .route("/session/flush", post(session_page::flush))
+            .merge(accounts::routes());
+        // Django's order, from the inside out: the layer that is added last sees a request first. None of them asks a store
+        // before a handler or a template does.
+        let pages = pages
+            .layer(MessagesLayer::new(settings))
+            .layer(AuthLayer::new(self.authentication.clone()))
+            .layer(CsrfLayer::new(settings.clone()).with_failure_response(pages::csrf_failure));
         let pages = if times_out {
             pages.layer(TimeoutLayer::new(settings))
         } else {
             pages
         };
-        pages.layer(SessionLayer::new(self.sessions.clone()))
+        pages
+            .layer(SessionLayer::new(self.sessions.clone()))
+            .layer(QueryLogLayer::new(settings))
     }
 
     /// Closes the database, once nothing uses it any more.
@@ -112,15 +137,21 @@ impl FromRef<Shop> for Store {
     }
 }
 
-impl FromRef<Shop> for Pages {
+impl FromRef<Shop> for Templates {
     fn from_ref(shop: &Shop) -> Self {
-        shop.pages.clone()
+        shop.templates.clone()
     }
 }
 
 impl FromRef<Shop> for Sessions {
     fn from_ref(shop: &Shop) -> Self {
         shop.sessions.clone()
+    }
+}
+
+impl FromRef<Shop> for PasswordResets {
+    fn from_ref(shop: &Shop) -> Self {
+        shop.password_resets.clone()
     }
 }
 

@@ -4,11 +4,13 @@ use axum::Form;
 use axum::extract::State;
 use axum::response::{Html, Redirect};
 use indexmap::IndexMap;
+use minijinja::value::Serde;
+use quintette::messages::Messages;
 use quintette::sessions::{Session, SessionError};
+use quintette::templates::TemplatePage;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ShopError;
-use crate::pages::Pages;
 use crate::store::{Product, Store};
 
 /// Of one product.
@@ -152,12 +154,12 @@ struct CartPage {
 
 pub(crate) async fn show(
     State(store): State<Store>,
-    State(pages): State<Pages>,
+    page: TemplatePage,
     session: Session,
 ) -> Result<Html<String>, ShopError> {
     let cart = Cart::of(&session).await?;
     let bill = Bill::of(&cart, store.products().await?);
-    pages.page("cart", &cart, CartPage { bill })
+    Ok(page.render("cart.html", Serde(CartPage { bill })).await?)
 }
 
 #[derive(Deserialize)]
@@ -169,22 +171,27 @@ pub(crate) struct LineForm {
 pub(crate) async fn add(
     State(store): State<Store>,
     session: Session,
+    messages: Messages,
     Form(form): Form<LineForm>,
 ) -> Result<Redirect, ShopError> {
-    let product = store
-        .product(&form.product)
-        .await?
-        .ok_or(ShopError::NotFound)?;
-    Cart::edit(&session, move |cart| cart.add(&product.slug, form.quantity)).await?;
+    let Product { slug, name, .. } = find(&store, &form.product).await?;
+    Cart::edit(&session, move |cart| cart.add(&slug, form.quantity)).await?;
+    let Quantity(quantity) = form.quantity;
+    messages.success(format!("In your cart: {quantity} × {name}."));
     Ok(Redirect::to("/cart"))
 }
 
 pub(crate) async fn set_quantity(
+    State(store): State<Store>,
     session: Session,
+    messages: Messages,
     Form(form): Form<LineForm>,
 ) -> Result<Redirect, ShopError> {
+    let Product { slug, name, .. } = find(&store, &form.product).await?;
     if session.contains(CART).await? {
-        Cart::edit(&session, move |cart| cart.set(&form.product, form.quantity)).await?;
+        Cart::edit(&session, move |cart| cart.set(&slug, form.quantity)).await?;
+        let Quantity(quantity) = form.quantity;
+        messages.success(format!("Changed: {quantity} × {name}."));
     }
     Ok(Redirect::to("/cart"))
 }
@@ -195,13 +202,21 @@ pub(crate) struct RemoveForm {
 }
 
 pub(crate) async fn remove(
+    State(store): State<Store>,
     session: Session,
+    messages: Messages,
     Form(form): Form<RemoveForm>,
 ) -> Result<Redirect, ShopError> {
+    let Product { slug, name, .. } = find(&store, &form.product).await?;
     if session.contains(CART).await? {
-        Cart::edit(&session, move |cart| cart.remove(&form.product)).await?;
+        Cart::edit(&session, move |cart| cart.remove(&slug)).await?;
+        messages.success(format!("Removed: {name}."));
     }
     Ok(Redirect::to("/cart"))
+}
+
+async fn find(store: &Store, slug: &str) -> Result<Product, ShopError> {
+    store.product(slug).await?.ok_or(ShopError::NotFound)
 }
 
 #[cfg(test)]

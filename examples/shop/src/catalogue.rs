@@ -2,12 +2,11 @@
 
 use axum::extract::{Path, State};
 use axum::response::Html;
-use quintette::sessions::Session;
+use minijinja::value::Serde;
+use quintette::templates::TemplatePage;
 use serde::Serialize;
 
-use crate::cart::Cart;
 use crate::error::ShopError;
-use crate::pages::Pages;
 use crate::store::{Product, Store};
 
 #[derive(Serialize)]
@@ -27,12 +26,12 @@ struct ProductPage {
     product: Product,
 }
 
+/// The front page has no form: a form's token needs a cookie, and who only looks around gets none. The first one is that of
+/// a product's page.
 pub(crate) async fn index(
     State(store): State<Store>,
-    State(pages): State<Pages>,
-    session: Session,
+    page: TemplatePage,
 ) -> Result<Html<String>, ShopError> {
-    let cart = Cart::of(&session).await?;
     let mut groups: Vec<Group> = Vec::new();
     for product in store.products().await? {
         match groups.last_mut() {
@@ -43,16 +42,18 @@ pub(crate) async fn index(
             }),
         }
     }
-    pages.page("catalogue", &cart, Catalogue { groups })
+    Ok(page
+        .render("catalogue.html", Serde(Catalogue { groups }))
+        .await?)
 }
 
 pub(crate) async fn product(
     State(store): State<Store>,
-    State(pages): State<Pages>,
-    session: Session,
+    page: TemplatePage,
     Path(slug): Path<String>,
 ) -> Result<Html<String>, ShopError> {
     let product = store.product(&slug).await?.ok_or(ShopError::NotFound)?;
-    let cart = Cart::of(&session).await?;
-    pages.page("product", &cart, ProductPage { product })
+    Ok(page
+        .render("product.html", Serde(ProductPage { product }))
+        .await?)
 }

@@ -1,22 +1,24 @@
-//! From the cart to an order. Guests order without an account.
-
-use std::collections::BTreeMap;
+//! From the cart to an order. Guests order without an account; an order of whoever is logged in belongs to the account.
 
 use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use minijinja::value::Serde;
+use quintette::auth::User;
+use quintette::messages::Messages;
 use quintette::sessions::{Session, SessionError};
+use quintette::templates::TemplatePage;
 use serde::{Deserialize, Serialize};
 
 use crate::cart::{Bill, Cart};
 use crate::error::ShopError;
-use crate::pages::Pages;
-use crate::store::{Order, Store};
+use crate::form::{Errors, check_email};
+use crate::store::{Order, Owner, Store};
 
 /// The session's key of the number that the next order will have.
 const NEXT_ORDER: &str = "next_order";
-/// The session's key of the numbers of this visitor's orders.
+/// The session's key of the numbers of this guest's orders.
 const ORDERS: &str = "orders";
 /// How many of them it keeps.
 const REMEMBERED_ORDERS: usize = 10;
@@ -41,69 +43,47 @@ pub(crate) struct Guest {
     pub(crate) address: String,
 }
 
-/// What to say beside which field.
-type Messages = BTreeMap<&'static str, &'static str>;
-
 impl Guest {
-    fn parse(form: &GuestForm) -> Result<Self, Messages> {
+    fn parse(form: &GuestForm) -> Result<Self, Errors> {
         let guest = Self {
             name: form.name.trim().to_owned(),
             email: form.email.trim().to_owned(),
             address: form.address.trim().replace("\r\n", "\n"),
         };
-        let mut messages = Messages::new();
+        let mut errors = Errors::default();
         if guest.name.is_empty() {
-            messages.insert("name", "Tell us your name.");
+            errors.add("name", "Tell us your name.");
         } else if guest.name.chars().count() > 100 || guest.name.chars().any(char::is_control) {
-            messages.insert(
+            errors.add(
                 "name",
                 "Write the name on one line of at most 100 characters.",
             );
         }
-        if guest.email.is_empty() {
-            messages.insert("email", "Tell us your e-mail address.");
-        } else if !looks_like_email(&guest.email) {
-            messages.insert("email", "Write an e-mail address such as mei@example.com.");
-        }
+        check_email(&guest.email, &mut errors);
         if guest.address.is_empty() {
-            messages.insert("address", "Tell us where the tea should go.");
+            errors.add("address", "Tell us where the tea should go.");
         } else if !(10..=500).contains(&guest.address.chars().count()) {
-            messages.insert(
+            errors.add(
                 "address",
                 "Write street, postcode and town, in 10 to 500 characters.",
             );
         }
-        if messages.is_empty() {
-            Ok(guest)
-        } else {
-            Err(messages)
-        }
+        errors.or(guest)
     }
-}
-
-/// Whether an e-mail could arrive: only sending one would tell. 254 characters are the most that SMTP carries (RFC 5321).
-fn looks_like_email(text: &str) -> bool {
-    let ordinary = |c: char| !c.is_whitespace() && !c.is_control() && !"<>,;\"".contains(c);
-    text.split_once('@').is_some_and(|(user, host)| {
-        !user.is_empty()
-            && host.split('.').count() > 1
-            && host.split('.').all(|label| !label.is_empty())
-            && !host.contains('@')
-    }) && text.len() <= 254
-        && text.chars().all(ordinary)
 }
 
 #[derive(Serialize)]
 struct CheckoutPage<'a> {
     bill: Bill,
     form: &'a GuestForm,
-    errors: Messages,
+    errors: Errors,
 }
 
 pub(crate) async fn form(
     State(store): State<Store>,
-    State(pages): State<Pages>,
+    page: TemplatePage,
     session: Session,
+    user: Option<User>,
 ) -> Result<Response, ShopError> {
     let cart = Cart::of(&session).await?;
     let bill = Bill::of(&cart, store.products().await?);
@@ -112,18 +92,26 @@ pub(crate) async fn form(
     }
     // Drawn before the form is sent, so that sending it twice finds the same number.
     session.get_or_insert(NEXT_ORDER, random_number()?).await?;
-    let page = CheckoutPage {
+    let form = user.map(|user| GuestForm {
+        name: user.full_name(),
+        email: user.email().to_owned(),
+        address: String::new(),
+    });
+    let values = CheckoutPage {
         bill,
-        form: &GuestForm::default(),
-        errors: Messages::new(),
+        form: &form.unwrap_or_default(),
+        errors: Errors::default(),
     };
-    Ok(pages.page("checkout", &cart, page)?.into_response())
+    let page = page.render("checkout.html", Serde(values)).await?;
+    Ok(page.into_response())
 }
 
 pub(crate) async fn place(
     State(store): State<Store>,
-    State(pages): State<Pages>,
+    page: TemplatePage,
     session: Session,
+    user: Option<User>,
+    messages: Messages,
     Form(form): Form<GuestForm>,
 ) -> Result<Response, ShopError> {
     let cart = Cart::of(&session).await?;
@@ -135,21 +123,26 @@ pub(crate) async fn place(
         Ok(guest) => guest,
         Err(errors) => {
             let form = &form;
-            let page = pages.page("checkout", &cart, CheckoutPage { bill, form, errors })?;
+            let values = CheckoutPage { bill, form, errors };
+            let page = page.render("checkout.html", Serde(values)).await?;
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };
+    let owner = user.as_ref().map(Owner::of);
     let number = session.get_or_insert(NEXT_ORDER, random_number()?).await?;
-    store.place(&number, &guest, &bill).await?;
+    let is_new = store.place(&number, &guest, &bill, owner.as_ref()).await?;
     let order = store.order(&number).await?.ok_or(ShopError::NotFound)?;
-    remember(&session, &order).await?;
+    settle(&session, &order, owner.is_none()).await?;
+    if is_new {
+        messages.success("Your order is placed.");
+    }
     Ok(Redirect::to(&format!("/orders/{number}")).into_response())
 }
 
-/// Moves what was ordered from the cart to the orders: both are stored at once, or neither is.
+/// Takes what was ordered out of the cart, and remembers a guest's order: both are stored at once, or neither is.
 ///
 /// Only what the order holds leaves the cart: what another tab put in meanwhile stays.
-async fn remember(session: &Session, order: &Order) -> Result<(), SessionError> {
+async fn settle(session: &Session, order: &Order, is_guest: bool) -> Result<(), SessionError> {
     let ordered: Vec<(String, u32)> = order
         .lines
         .iter()
@@ -162,6 +155,9 @@ async fn remember(session: &Session, order: &Order) -> Result<(), SessionError> 
     })
     .await?;
     session.remove(NEXT_ORDER);
+    if !is_guest {
+        return Ok(());
+    }
     let number = order.number.clone();
     let with_number = move |orders: Option<Vec<String>>| {
         let mut orders = orders.unwrap_or_default();
@@ -177,22 +173,32 @@ async fn remember(session: &Session, order: &Order) -> Result<(), SessionError> 
 #[derive(Serialize)]
 struct OrderPage {
     order: Order,
+    /// Whether whoever looks at it has placed it.
+    is_mine: bool,
 }
 
-/// The confirmation. It holds an address, so it is for the visitor alone who ordered.
+/// The confirmation. It holds an address, so it is for whoever ordered: the guest's browser or the user's account; and for
+/// staff.
 pub(crate) async fn order(
     State(store): State<Store>,
-    State(pages): State<Pages>,
+    page: TemplatePage,
     session: Session,
+    user: Option<User>,
     Path(number): Path<String>,
 ) -> Result<Html<String>, ShopError> {
-    let mine: Vec<String> = session.get(ORDERS).await?.unwrap_or_default();
-    if !mine.contains(&number) {
+    let order = store.order(&number).await?.ok_or(ShopError::NotFound)?;
+    let remembered: Vec<String> = session.get(ORDERS).await?.unwrap_or_default();
+    let mut is_mine = remembered.contains(&number);
+    let mut may_see = is_mine;
+    if let Some(user) = &user {
+        is_mine |= order.owner == Some(Owner::of(user));
+        may_see = is_mine || user.has_perm("shop.view_order").await?;
+    }
+    if !may_see {
         return Err(ShopError::NotFound);
     }
-    let order = store.order(&number).await?.ok_or(ShopError::NotFound)?;
-    let cart = Cart::of(&session).await?;
-    pages.page("order", &cart, OrderPage { order })
+    let values = OrderPage { order, is_mine };
+    Ok(page.render("order.html", Serde(values)).await?)
 }
 
 /// Such as `FL-7K3QX-0M9ZD`: ten letters of five bits.
@@ -235,30 +241,8 @@ mod tests {
 
     #[test]
     fn each_wrong_field_has_its_message() {
-        let messages = Guest::parse(&form("", "mina@", "here")).unwrap_err();
-        assert_eq!(
-            messages.into_keys().collect::<Vec<_>>(),
-            ["address", "email", "name"]
-        );
-    }
-
-    #[test]
-    fn what_is_no_email_address_is_told() {
-        for wrong in [
-            "a",
-            "a@b",
-            "@b.c",
-            "a@b.",
-            "a@.b",
-            "a b@c.d",
-            "a@b@c.d",
-            "a@b.c\nx: y",
-            "<a@b.c>",
-        ] {
-            assert!(!looks_like_email(wrong), "{wrong}");
-        }
-        assert!(!looks_like_email(&format!("a@{}.example", "b".repeat(250))));
-        assert!(looks_like_email("mina+tea@mail.example.co.kr"));
+        let errors = Guest::parse(&form("", "mina@", "here")).unwrap_err();
+        assert_eq!(errors.fields(), ["address", "email", "name"]);
     }
 
     #[test]

@@ -1,16 +1,34 @@
 //! What the shop is started with: a directory for its data, and the settings.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use quintette::auth::AuthError;
 use quintette::sessions::SessionError;
 use quintette::settings::{
     DatabaseUrl, Loader, SessionEngineName, Settings, SettingsError, SqliteLocation,
 };
 
+use crate::mail::Mailer;
+
 /// Django's own generator makes keys of this many characters, and its deployment check asks for them.
 const SHORTEST_SECRET_KEY: usize = 50;
+
+/// How many wrong passwords a name may be given before it has to wait, unless `LOGIN_FAILURE_LIMIT` says otherwise.
+const LOGIN_FAILURE_LIMIT: u32 = 5;
+
+/// Whom a shop on this machine answers: what stands between a forged `Host` and the links in its mails.
+const LOCAL_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// What new passwords are asked, unless `AUTH_PASSWORD_VALIDATORS` says otherwise: what a new Django project asks.
+const PASSWORD_VALIDATORS: [&str; 4] = [
+    "UserAttributeSimilarityValidator",
+    "MinimumLengthValidator",
+    "CommonPasswordValidator",
+    "NumericPasswordValidator",
+];
 
 /// Where the shop keeps its data, and the settings it follows.
 #[derive(Debug)]
@@ -19,6 +37,8 @@ pub struct Config {
     pub data_directory: PathBuf,
     /// Quintette's settings.
     pub settings: Settings,
+    /// Where mails go: to the console.
+    pub mailer: Mailer,
 }
 
 impl Config {
@@ -50,6 +70,12 @@ impl Config {
         let mut settings = loader
             .default("SECRET_KEY", secret_key)
             .default("SESSION_TIMEOUT_REDIRECT", "/session")
+            .default("ALLOWED_HOSTS", LOCAL_HOSTS.to_vec())
+            .default("LOGIN_URL", "/login")
+            .default("LOGIN_REDIRECT_URL", "/account")
+            .default("LOGOUT_REDIRECT_URL", "/")
+            .default("LOGIN_FAILURE_LIMIT", LOGIN_FAILURE_LIMIT)
+            .default("AUTH_PASSWORD_VALIDATORS", password_validators())
             .load()?;
         let file = data_directory.join("shop.sqlite3");
         settings
@@ -68,13 +94,36 @@ impl Config {
         Ok(Self {
             data_directory,
             settings,
+            mailer: Mailer::console(),
         })
     }
 
-    /// The `SQLite` file of products and orders; and of sessions, unless `DATABASE_URL` names another.
+    /// How somebody becomes staff, who sees all orders: the shop makes no account of its own, whose password all would know.
+    pub fn staff_hint(&self) -> String {
+        let database = match &self.settings.database_url {
+            Some(DatabaseUrl::Sqlite(SqliteLocation::File(path))) => {
+                format!("DATABASE_URL='sqlite://{}'", path.display())
+            }
+            // It may hold a password.
+            _ => "DATABASE_URL=…".to_owned(),
+        };
+        let key = self.data_directory.join("secret_key");
+        format!(
+            "SECRET_KEY=\"$(cat '{}')\" {database} cargo run --release -p quintette-cli -- createsuperuser",
+            key.display()
+        )
+    }
+
+    /// The `SQLite` file of products and orders; and of users and sessions, unless `DATABASE_URL` names another.
     pub fn database_file(&self) -> PathBuf {
         self.data_directory.join("shop.sqlite3")
     }
+}
+
+fn password_validators() -> Vec<BTreeMap<&'static str, String>> {
+    let validators = PASSWORD_VALIDATORS.iter();
+    let named = validators.map(|name| format!("django.contrib.auth.password_validation.{name}"));
+    named.map(|name| BTreeMap::from([("NAME", name)])).collect()
 }
 
 /// The port to listen on: `PORT`, or 8000. With 0 the system chooses one.
@@ -175,6 +224,9 @@ pub enum StartError {
     /// A setting is wrong.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The program was called with something.
+    #[error("there is no argument {0:?}: the shop has none but --help, and follows variables")]
+    Argument(String),
     /// `PORT` is no port.
     #[error("PORT is {0:?}: set it to a number from 1 to 65535, or leave it out for 8000")]
     Port(String),
@@ -191,6 +243,9 @@ pub enum StartError {
     /// The sessions' store cannot be used.
     #[error(transparent)]
     Sessions(#[from] SessionError),
+    /// The users cannot be used.
+    #[error(transparent)]
+    Users(#[from] AuthError),
     /// The sessions' store does not answer.
     #[error("{source} (sessions: {place})")]
     NoAnswer {

@@ -2,19 +2,28 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use quintette::auth::AuthError;
+use quintette::http::DisallowedHost;
 use quintette::sessions::SessionError;
+use quintette::templates::TemplateError;
 
 /// The answer to a request that failed. Its page is made by [`crate::pages::dress_errors`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ShopError {
     #[error("there is no such page")]
     NotFound,
-    #[error(transparent)]
+    #[error("{0}")]
     Session(#[from] SessionError),
+    #[error("{0}")]
+    Auth(#[from] AuthError),
+    #[error("{0}")]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Host(#[from] DisallowedHost),
     #[error("the shop's database cannot answer: {0}")]
     Store(#[from] sqlx::Error),
-    #[error("a page cannot be made: {0}")]
-    Page(#[from] minijinja::Error),
+    #[error("too many visitors want the same at once")]
+    Busy,
     #[error("the system has no randomness to give: {0}")]
     Random(#[from] getrandom::Error),
 }
@@ -22,11 +31,18 @@ pub(crate) enum ShopError {
 impl IntoResponse for ShopError {
     fn into_response(self) -> Response {
         match self {
+            // Quintette's errors know their status, and what of them is for the log alone.
             Self::Session(error) => return error.into_response(),
+            Self::Auth(error) => return error.into_response(),
+            Self::Template(error) => return error.into_response(),
             Self::NotFound => return StatusCode::NOT_FOUND.into_response(),
-            Self::Store(_) | Self::Page(_) | Self::Random(_) => tracing::error!("{self}"),
+            Self::Host(error) => {
+                tracing::info!("{error}");
+                return StatusCode::BAD_REQUEST.into_response();
+            }
+            Self::Store(_) | Self::Busy | Self::Random(_) => tracing::error!("{self}"),
         }
-        if matches!(self, Self::Store(_)) {
+        if matches!(self, Self::Store(_) | Self::Busy) {
             let seconds = [(header::RETRY_AFTER, "2")];
             return (StatusCode::SERVICE_UNAVAILABLE, seconds).into_response();
         }

@@ -1,4 +1,4 @@
-//! Five Leaves, a small tea shop: what a web service with Quintette's sessions looks like.
+//! Five Leaves, a small tea shop: what a web service with Quintette's sessions, users, forms and messages looks like.
 //!
 //! ```text
 //! cargo run --release -p shop
@@ -35,20 +35,58 @@
 //! Several processes with one `SHOP_DATA` are one shop: put them behind a proxy, and a visitor goes on at any of them.
 //! `RUST_LOG=shop=debug` logs a line for each request.
 //!
-//! The sessions are in [`app`] (the layers), `cart` (typed values, `update`), `checkout` (`get_or_insert`) and
-//! `session_page` (flush, a new key, expiry). The rest is a shop.
+//! # Customers and staff
 //!
-//! Forms carry no CSRF token: the session's cookie is `SameSite=Lax`, so that no other site's form brings it along.
+//! Guests order without an account. Who signs up has their orders in it, and a page of the devices where they are logged in.
+//! Users are in Django's tables: of the `SQLite` file, or of the database that `DATABASE_URL` names, wherever the sessions
+//! are. Mails, which reset passwords, are printed to the console. Staff, who see all orders, need the permission
+//! `shop.view_order`; the shop makes no such account, whose password all would know. A superuser may do everything:
+//!
+//! ```text
+//! SECRET_KEY="$(cat shop-data/secret_key)" DATABASE_URL=sqlite://shop-data/shop.sqlite3 \
+//!     cargo run --release -p quintette-cli -- createsuperuser
+//! ```
+//!
+//! Behind a proxy that speaks HTTPS, name the site's host, and let the cookies travel by HTTPS alone:
+//!
+//! ```text
+//! ALLOWED_HOSTS=tea.example.com SECURE_PROXY_SSL_HEADER=X-Forwarded-Proto,https CLIENT_ADDRESS_HEADER=X-Forwarded-For \
+//!     SESSION_COOKIE_SECURE=true CSRF_COOKIE_SECURE=true cargo run --release -p shop
+//! ```
+//!
+//! # Where to look
+//!
+//! | what | where |
+//! | --- | --- |
+//! | the layers, in Django's order | [`app`] |
+//! | typed values in the session, `update` | `cart` |
+//! | `get_or_insert`; orders of guests and of users | `checkout` |
+//! | flush, a new key, expiry | `session_page` |
+//! | `authenticate`, `login`, `logout`, "remember me", safe `next` | `accounts::login` |
+//! | new users, password validators with their messages | `accounts::sign_up` |
+//! | a password change that keeps this session alone | `accounts::password_change` |
+//! | Django's reset tokens | `accounts::password_reset` |
+//! | `UserSessions`: an account's devices | `accounts::devices` |
+//! | guards: `login_required`, `permission_required` | `accounts` |
+//! | templates with Django's context processors, and one of the shop's own | `pages` |
+//!
+//! The rest is a shop. Each form carries a CSRF token (`{{ csrf_input }}`), and so each page with a form sets the cookie of
+//! the token; the front page has none, so that who only looks around gets no cookie. A session is made when there is
+//! something to remember.
 
+mod accounts;
 pub mod app;
 mod cart;
 mod catalogue;
 mod checkout;
 pub mod config;
 mod error;
+mod form;
 mod indented;
+pub mod mail;
 mod pages;
 pub mod place;
 mod sample;
 mod session_page;
 mod store;
+mod times;

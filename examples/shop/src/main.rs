@@ -34,7 +34,30 @@ async fn main() -> ExitCode {
     }
 }
 
+const HELP: &str = "\
+Five Leaves, the demonstration shop of Quintette. It needs no configuration.
+
+Variables:
+  PORT           the port to listen on (8000; 0 for any)
+  SHOP_DATA      the directory of its database and its secret key (shop-data)
+  RUST_LOG       shop=debug logs a line for each request
+
+All of Quintette's settings are taken from settings.toml and the environment, such as SESSION_ENGINE, DATABASE_URL,
+CACHE_URL, SESSION_COOKIE_AGE, LOGIN_FAILURE_LIMIT and SECURE_PROXY_SSL_HEADER.
+
+No account is there at first: visitors sign up. Staff, who see all orders, are made by the quintette command with the
+shop's DATABASE_URL:
+";
+
 async fn run() -> Result<(), StartError> {
+    if let Some(argument) = std::env::args().nth(1) {
+        if argument == "--help" || argument == "-h" {
+            let hint = Config::from_environment()?.staff_hint();
+            let _ = writeln!(io::stdout(), "{HELP}  {hint}");
+            return Ok(());
+        }
+        return Err(StartError::Argument(argument));
+    }
     let config = Config::from_environment()?;
     let port = port()?;
     let failed = |source| StartError::Listen { port, source };
@@ -42,13 +65,14 @@ async fn run() -> Result<(), StartError> {
     // to a closed door.
     let socket = bind(port).map_err(failed)?;
     let sessions = place(&config.settings);
+    let staff = config.staff_hint();
     let shop = Shop::open(config).await?;
     let listener = socket.listen(BACKLOG).map_err(failed)?;
     if let Ok(address) = listener.local_addr() {
         // Whoever closed the output does not read it; the shop goes on.
         let _ = writeln!(
             io::stdout(),
-            "Five Leaves is open at http://{address} (sessions: {sessions})"
+            "Five Leaves is open at http://{address} (sessions: {sessions})\nTo see all orders, be staff: {staff}"
         );
     }
     serve(listener, &shop).await;
@@ -66,8 +90,12 @@ fn bind(port: u16) -> io::Result<TcpSocket> {
 }
 
 async fn serve(listener: TcpListener, shop: &Shop) {
+    // Where each visitor comes from is part of what their devices are told apart by, and of how wrong passwords are counted.
+    let service = shop
+        .router()
+        .into_make_service_with_connect_info::<SocketAddr>();
     let (closing, closed) = tokio::sync::oneshot::channel();
-    let server = axum::serve(listener, shop.router()).with_graceful_shutdown(async move {
+    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
         stop_signal().await;
         let _ = closing.send(());
     });

@@ -3,15 +3,20 @@
 use axum::Form;
 use axum::extract::State;
 use axum::response::{Html, Redirect};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{SecondsFormat, TimeDelta};
+use minijinja::value::Serde;
+use quintette::messages::Messages;
 use quintette::sessions::{Expiry, Session, SessionData, SessionError, Sessions};
 use quintette::settings::{SameSite, SessionEngineName, Settings};
+use quintette::templates::TemplatePage;
 use serde::{Deserialize, Serialize};
 
-use crate::cart::Cart;
 use crate::error::ShopError;
 use crate::indented::indented;
-use crate::pages::Pages;
+use crate::times::{in_full, in_words};
+
+/// What proves something to whoever has it. The page is the visitor's own, but screens are looked at.
+const SECRETS: [&str; 3] = ["_auth_user_hash", "_csrftoken", "_password_reset_token"];
 
 #[derive(Serialize)]
 struct SessionPage {
@@ -58,20 +63,19 @@ struct Entry {
 
 pub(crate) async fn show(
     State(sessions): State<Sessions>,
-    State(pages): State<Pages>,
+    page: TemplatePage,
     session: Session,
 ) -> Result<Html<String>, ShopError> {
     let settings = sessions.settings();
-    let cart = Cart::of(&session).await?;
-    let page = SessionPage {
+    let values = SessionPage {
         engine: Engine::of(settings),
-        // After the cart was read, a key that the store does not know is gone.
+        contents: entries(&*session.data().await?),
+        // After the data was read, a key that the store does not know is gone.
         key: session.key().map(|key| Key::of(key.as_str())),
         expiry: ExpiryText::of(&session).await?,
         cookie: attributes(settings),
-        contents: entries(&*session.data().await?),
     };
-    pages.page("session", &cart, page)
+    Ok(page.render("session.html", Serde(values)).await?)
 }
 
 #[derive(Deserialize)]
@@ -102,23 +106,29 @@ impl ExpiryChoice {
 
 pub(crate) async fn set_expiry(
     session: Session,
+    messages: Messages,
     Form(form): Form<ExpiryForm>,
 ) -> Result<Redirect, ShopError> {
     if exists(&session).await? {
         session.set_expiry(form.expiry.expiry());
+        messages.success("The end of your session is set.");
     }
     Ok(Redirect::to("/session"))
 }
 
-pub(crate) async fn cycle_key(session: Session) -> Result<Redirect, ShopError> {
+pub(crate) async fn cycle_key(session: Session, messages: Messages) -> Result<Redirect, ShopError> {
     if exists(&session).await? {
         session.cycle_key().await?;
+        messages.success("Your session has another key.");
     }
     Ok(Redirect::to("/session"))
 }
 
-pub(crate) async fn flush(session: Session) -> Result<Redirect, ShopError> {
-    session.flush().await?;
+pub(crate) async fn flush(session: Session, messages: Messages) -> Result<Redirect, ShopError> {
+    if exists(&session).await? {
+        session.flush().await?;
+        messages.success("Your session is gone, with all that was in it.");
+    }
     Ok(Redirect::to("/session"))
 }
 
@@ -193,37 +203,6 @@ fn has_fixed_end(data: &SessionData) -> bool {
         .is_some_and(|raw| raw.as_str().starts_with('"'))
 }
 
-/// Such as: Tuesday, 4 March 2025, 14:05:00 UTC.
-fn in_full(date: DateTime<Utc>) -> String {
-    date.format("%A, %-d %B %Y, %H:%M:%S UTC").to_string()
-}
-
-/// The two largest units: 13 days and 23 hours.
-fn in_words(age: TimeDelta) -> String {
-    const UNITS: [(i64, &str); 5] = [
-        (7 * 24 * 60 * 60, "week"),
-        (24 * 60 * 60, "day"),
-        (60 * 60, "hour"),
-        (60, "minute"),
-        (1, "second"),
-    ];
-    let mut rest = age.num_seconds().max(0);
-    let mut parts = Vec::new();
-    for (seconds, name) in UNITS {
-        let count = rest / seconds;
-        rest %= seconds;
-        if count > 0 {
-            let plural = if count == 1 { "" } else { "s" };
-            parts.push(format!("{count} {name}{plural}"));
-        }
-    }
-    parts.truncate(2);
-    if parts.is_empty() {
-        return "no time".to_owned();
-    }
-    parts.join(" and ")
-}
-
 fn attributes(settings: &Settings) -> Vec<Attribute> {
     let attribute = |name, value: String, setting| Attribute {
         name,
@@ -276,26 +255,15 @@ fn attributes(settings: &Settings) -> Vec<Attribute> {
 }
 
 fn entries(data: &SessionData) -> Vec<Entry> {
-    let entry =
-        |(key, raw): (std::borrow::Cow<'_, str>, Option<&quintette::json::RawJson>)| Entry {
-            key: key.into_owned(),
-            json: raw.map_or_else(
-                || "a Python object that JSON cannot carry".to_owned(),
-                |raw| indented(raw.as_str()),
-            ),
+    let mut entries = Vec::new();
+    for (key, raw) in data.iter() {
+        let json = match raw {
+            None => "a Python object that JSON cannot carry".to_owned(),
+            Some(_) if SECRETS.contains(&&*key) => "\"…\"".to_owned(),
+            Some(raw) => indented(raw.as_str()),
         };
-    data.iter().map(entry).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_told_in_two_units() {
-        assert_eq!(in_words(TimeDelta::weeks(2)), "2 weeks");
-        assert_eq!(in_words(TimeDelta::seconds(61)), "1 minute and 1 second");
-        assert_eq!(in_words(TimeDelta::seconds(90_061)), "1 day and 1 hour");
-        assert_eq!(in_words(TimeDelta::seconds(-5)), "no time");
+        let key = key.into_owned();
+        entries.push(Entry { key, json });
     }
+    entries
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{SecondsFormat, Utc};
+use quintette::auth::User;
 use serde::Serialize;
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
@@ -33,6 +34,12 @@ const TABLES: [&str; 3] = [
         product TEXT NOT NULL, name TEXT NOT NULL, quantity INTEGER NOT NULL, sum_cents INTEGER NOT NULL)",
 ];
 
+/// Orders of a shop from before there were accounts have no such column.
+const OWNER: &str = "ALTER TABLE shop_order ADD COLUMN owner TEXT";
+
+/// How many orders a page lists.
+const LISTED_ORDERS: u32 = 100;
+
 /// A handle to the shop's tables; clones share the connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -61,6 +68,8 @@ pub(crate) struct Fact {
 #[derive(Debug, Serialize)]
 pub(crate) struct Order {
     pub(crate) number: String,
+    #[serde(skip)]
+    pub(crate) owner: Option<Owner>,
     name: String,
     email: String,
     address: String,
@@ -77,6 +86,32 @@ pub(crate) struct OrderLine {
     name: String,
     pub(crate) quantity: u32,
     sum_cents: i64,
+}
+
+/// An order in a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct OrderSummary {
+    number: String,
+    name: String,
+    has_account: bool,
+    pieces: u32,
+    total_cents: i64,
+    placed_at: String,
+}
+
+/// Whose account an order belongs to.
+///
+/// Orders stay in this file, but users are where `DATABASE_URL` says, and user 1 of another database is another person, who
+/// must not see addresses: so it is also told by the moment when the account was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner(String);
+
+impl Owner {
+    pub(crate) fn of(user: &User) -> Self {
+        let joined = user.record().date_joined().unwrap_or_default();
+        let joined = joined.to_rfc3339_opts(SecondsFormat::Micros, true);
+        Self(format!("{} {joined}", user.id()))
+    }
 }
 
 impl Store {
@@ -108,6 +143,7 @@ impl Store {
         for table in TABLES {
             sqlx::query(table).execute(&store.pool).await?;
         }
+        store.add_owner().await?;
         store.stock().await?;
         Ok(store)
     }
@@ -129,11 +165,19 @@ impl Store {
             .await
     }
 
-    /// Stores an order, unless there is one of this number already: a form that is sent twice is one order.
-    pub(crate) async fn place(&self, number: &str, guest: &Guest, bill: &Bill) -> sqlx::Result<()> {
+    /// Stores an order, unless there is one of this number already: a form that is sent twice is one order. Whether it was
+    /// stored.
+    pub(crate) async fn place(
+        &self,
+        number: &str,
+        guest: &Guest,
+        bill: &Bill,
+        owner: Option<&Owner>,
+    ) -> sqlx::Result<bool> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let placed = sqlx::query(
-            "INSERT INTO shop_order VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO shop_order (number, name, email, address, goods_cents, delivery_cents, total_cents, placed_at, owner)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )
         .bind(number)
         .bind(&guest.name)
@@ -143,10 +187,11 @@ impl Store {
         .bind(bill.delivery_cents)
         .bind(bill.total_cents)
         .bind(Utc::now().format("%-d %B %Y, %H:%M UTC").to_string())
+        .bind(owner.map(|owner| &owner.0))
         .execute(&mut *transaction)
         .await?;
         if placed.rows_affected() == 0 {
-            return Ok(());
+            return Ok(false);
         }
         for line in &bill.lines {
             sqlx::query(
@@ -160,7 +205,21 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// The orders of an account, or all there are; the latest first.
+    pub(crate) async fn orders(&self, owner: Option<&Owner>) -> sqlx::Result<Vec<OrderSummary>> {
+        sqlx::query_as(
+            "SELECT number, name, owner IS NOT NULL AS has_account, total_cents, placed_at,
+                (SELECT sum(quantity) FROM shop_order_line WHERE order_number = number) AS pieces
+             FROM shop_order WHERE ?1 IS NULL OR owner = ?1 ORDER BY shop_order.rowid DESC LIMIT ?2",
+        )
+        .bind(owner.map(|owner| &owner.0))
+        .bind(LISTED_ORDERS)
+        .fetch_all(&self.pool)
+        .await
     }
 
     pub(crate) async fn order(&self, number: &str) -> sqlx::Result<Option<Order>> {
@@ -177,6 +236,19 @@ impl Store {
                 .fetch_all(&self.pool)
                 .await?;
         Ok(Some(order))
+    }
+
+    async fn add_owner(&self) -> sqlx::Result<()> {
+        // In one transaction, since another shop that opens may look at the same time.
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let columns =
+            sqlx::query("SELECT name FROM pragma_table_info('shop_order') WHERE name = 'owner'")
+                .fetch_optional(&mut *transaction)
+                .await?;
+        if columns.is_none() {
+            sqlx::query(OWNER).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
     }
 
     /// Puts the sample products on the shelves, where they are not there yet. What the owner changed is left alone.
@@ -240,12 +312,26 @@ impl FromRow<'_, SqliteRow> for Order {
     fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
         Ok(Self {
             number: row.try_get("number")?,
+            owner: row.try_get::<Option<String>, _>("owner")?.map(Owner),
             name: row.try_get("name")?,
             email: row.try_get("email")?,
             address: row.try_get("address")?,
             lines: Vec::new(),
             goods_cents: row.try_get("goods_cents")?,
             delivery_cents: row.try_get("delivery_cents")?,
+            total_cents: row.try_get("total_cents")?,
+            placed_at: row.try_get("placed_at")?,
+        })
+    }
+}
+
+impl FromRow<'_, SqliteRow> for OrderSummary {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            number: row.try_get("number")?,
+            name: row.try_get("name")?,
+            has_account: row.try_get("has_account")?,
+            pieces: row.try_get("pieces")?,
             total_cents: row.try_get("total_cents")?,
             placed_at: row.try_get("placed_at")?,
         })
