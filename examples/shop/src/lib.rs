@@ -50,8 +50,9 @@
 //! Behind a proxy that speaks HTTPS, name the site's host, and let the cookies travel by HTTPS alone:
 //!
 //! ```text
-//! ALLOWED_HOSTS=tea.example.com SECURE_PROXY_SSL_HEADER=X-Forwarded-Proto,https CLIENT_ADDRESS_HEADER=X-Forwarded-For \
-//!     SESSION_COOKIE_SECURE=true CSRF_COOKIE_SECURE=true cargo run --release -p shop
+//! ALLOWED_HOSTS=tea.example.com SESSION_COOKIE_SECURE=true CSRF_COOKIE_SECURE=true \
+//!     SECURE_PROXY_SSL_HEADER='["HTTP_X_FORWARDED_PROTO", "https"]' CLIENT_ADDRESS_HEADER=HTTP_X_FORWARDED_FOR \
+//!     cargo run --release -p shop
 //! ```
 //!
 //! # Where to look

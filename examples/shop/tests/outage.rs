@@ -22,7 +22,11 @@ fn asks_to_come_back(page: &Page) {
     );
     assert_eq!(page.header("retry-after"), "2");
     assert_eq!(page.header("cache-control"), "no-store");
-    assert_eq!(page.set_cookie(), None, "the visitor stays who she is");
+    assert_eq!(
+        page.set_cookie("sessionid"),
+        None,
+        "the visitor stays who she is"
+    );
     page.shows("Back in a moment");
     page.shows("Five Leaves");
     page.hides("127.0.0.1");

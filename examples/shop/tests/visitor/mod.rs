@@ -1,7 +1,11 @@
-//! A visitor with a browser that keeps one cookie, in a shop of its own.
+//! A visitor with a browser that keeps its cookies, in a shop of its own.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
 
 use axum::Router;
 use axum::body::Body;
@@ -10,19 +14,46 @@ use http_body_util::BodyExt as _;
 use quintette::settings::Settings;
 use shop::app::Shop;
 use shop::config::Config;
+use shop::mail::{Mail, Mailer};
 use tower::ServiceExt as _;
+
+/// The shop's address, as a browser knows it.
+const HOST: &str = "127.0.0.1:8000";
+
+/// A page with a form, for whoever needs a token.
+const FORM: &str = "/products/sencha";
+
+/// Quick, so that the tests are; the shop's own takes a second and more without optimization.
+const CHEAP_HASHER: &str = "django.contrib.auth.hashers.MD5PasswordHasher";
 
 /// Opens a shop with these settings, and nothing from the environment.
 pub(crate) async fn open_shop(directory: &Path, settings: &[(&str, &str)]) -> Shop {
-    let loader = Settings::loader().variables(settings.iter().copied());
-    let config = Config::load(directory.to_owned(), loader).unwrap();
-    Shop::open(config).await.unwrap()
+    open_shop_with_mail(directory, settings).await.0
+}
+
+/// The same, and the mails that it sends.
+pub(crate) async fn open_shop_with_mail(
+    directory: &Path,
+    settings: &[(&str, &str)],
+) -> (Shop, Receiver<Mail>) {
+    let loader = Settings::loader()
+        .default("PASSWORD_HASHERS", vec![CHEAP_HASHER])
+        .variables(settings.iter().copied());
+    let mut config = Config::load(directory.to_owned(), loader).unwrap();
+    let (sender, mails) = channel();
+    config.mailer = Mailer::new(move |mail| {
+        // A test that does not read its mail has let go of it.
+        let _ = sender.send(mail);
+    });
+    (Shop::open(config).await.unwrap(), mails)
 }
 
 #[derive(Clone)]
 pub(crate) struct Visitor {
     router: Router,
-    pub(crate) cookie: Option<String>,
+    pub(crate) cookies: BTreeMap<String, String>,
+    /// Further headers of each request, such as those of a proxy.
+    pub(crate) headers: Vec<(&'static str, &'static str)>,
 }
 
 #[derive(Debug)]
@@ -36,15 +67,32 @@ impl Visitor {
     pub(crate) fn of(shop: &Shop) -> Self {
         Self {
             router: shop.router(),
-            cookie: None,
+            cookies: BTreeMap::new(),
+            headers: Vec::new(),
         }
+    }
+
+    /// The key of the session, where there is one.
+    pub(crate) fn session(&self) -> Option<&str> {
+        self.cookies.get("sessionid").map(String::as_str)
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Page {
         self.send(Method::GET, path, String::new()).await
     }
 
+    /// Sends a form with the token of the visitor, who has seen a page with a form before.
     pub(crate) async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Page {
+        if !self.cookies.contains_key("csrftoken") {
+            self.get(FORM).await;
+        }
+        let token = self.cookies["csrftoken"].clone();
+        let form = [form, &[("csrfmiddlewaretoken", &*token)]].concat();
+        self.post_as_it_is(path, &form).await
+    }
+
+    /// Sends a form with these fields and no other.
+    pub(crate) async fn post_as_it_is(&mut self, path: &str, form: &[(&str, &str)]) -> Page {
         let fields: Vec<String> = form
             .iter()
             .map(|(name, value)| format!("{name}={}", encoded(value)))
@@ -60,22 +108,50 @@ impl Visitor {
         target: &str,
     ) -> Page {
         let page = self.post(path, form).await;
-        assert_eq!(
-            (page.status, page.location()),
-            (StatusCode::SEE_OTHER, target),
-            "{}",
-            page.body
-        );
+        assert!(page.status.is_redirection(), "{}", page.body);
+        assert_eq!(page.location(), target);
         self.get(target).await
+    }
+
+    /// Makes an account, and is logged in with it.
+    pub(crate) async fn sign_up(&mut self, username: &str, password: &str) {
+        let email = format!("{username}@example.com");
+        let form = [
+            ("username", username),
+            ("email", &email),
+            ("password1", password),
+            ("password2", password),
+        ];
+        self.post_and_follow("/signup", &form, "/account")
+            .await
+            .shows(username);
+    }
+
+    pub(crate) async fn log_in(&mut self, username: &str, password: &str) -> Page {
+        let form = [("username", username), ("password", password)];
+        self.post("/login", &form).await
+    }
+
+    /// Whether the shop takes the visitor for somebody.
+    pub(crate) async fn is_logged_in(&mut self) -> bool {
+        self.get("/account").await.status == StatusCode::OK
     }
 
     async fn send(&mut self, method: Method, path: &str, body: String) -> Page {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
+            .header(header::HOST, HOST)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if let Some(cookie) = &self.cookie {
-            request = request.header(header::COOKIE, format!("sessionid={cookie}"));
+        for (name, value) in &self.headers {
+            request = request.header(*name, *value);
+        }
+        if !self.cookies.is_empty() {
+            let cookies = self.cookies.iter();
+            let cookies: Vec<String> = cookies
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            request = request.header(header::COOKIE, cookies.join("; "));
         }
         let request = request.body(Body::from(body)).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
@@ -86,16 +162,20 @@ impl Visitor {
             headers: parts.headers,
             body: String::from_utf8(body.to_vec()).unwrap(),
         };
-        self.keep_cookie(&page);
+        self.keep_cookies(&page);
         page
     }
 
-    fn keep_cookie(&mut self, page: &Page) {
-        let Some(set) = page.set_cookie() else { return };
-        let (cookie, attributes) = set.split_once("; ").unwrap();
-        let value = cookie.strip_prefix("sessionid=").unwrap();
-        let deleted = attributes.contains("Max-Age=0");
-        self.cookie = (!deleted).then(|| value.to_owned());
+    fn keep_cookies(&mut self, page: &Page) {
+        for set in page.set_cookies() {
+            let (cookie, attributes) = set.split_once("; ").unwrap();
+            let (name, value) = cookie.split_once('=').unwrap();
+            if attributes.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
     }
 }
 
@@ -110,10 +190,15 @@ impl Page {
         self.header("location")
     }
 
-    pub(crate) fn set_cookie(&self) -> Option<&str> {
-        self.headers
-            .get(header::SET_COOKIE)
-            .map(|value| value.to_str().unwrap())
+    pub(crate) fn set_cookies(&self) -> Vec<&str> {
+        let cookies = self.headers.get_all(header::SET_COOKIE).iter();
+        cookies.map(|value| value.to_str().unwrap()).collect()
+    }
+
+    /// The cookie of this name that it sets, with its attributes.
+    pub(crate) fn set_cookie(&self, name: &str) -> Option<&str> {
+        let mut cookies = self.set_cookies().into_iter();
+        cookies.find(|set| set.split('=').next() == Some(name))
     }
 
     #[track_caller]
@@ -132,6 +217,13 @@ impl Page {
             "{text:?} is in the page:\n{}",
             self.body
         );
+    }
+
+    /// What is between the two texts, the first time.
+    #[track_caller]
+    pub(crate) fn between(&self, before: &str, after: &str) -> &str {
+        let (_, rest) = self.body.split_once(before).unwrap();
+        rest.split_once(after).unwrap().0
     }
 }
 
