@@ -3,7 +3,6 @@
 import html
 import json
 import re
-import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +11,8 @@ import requests
 
 import databases
 import services
-from servers import REFERENCE, Server, binary
+from servers import REFERENCE
+from shops import Nginx, Shop
 
 pytestmark = pytest.mark.skipif(REFERENCE, reason="the shop is a Rust program")
 
@@ -34,68 +34,6 @@ STORES = {
     "file": ({"SESSION_ENGINE": "file"}, None, None),
     "signed_cookies": ({"SESSION_ENGINE": "signed_cookies"}, None, None),
 }
-
-NGINX = """
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-
-    upstream shop {{
-        {upstreams}
-    }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://shop;
-            proxy_set_header Host $http_host;
-            proxy_next_upstream error timeout;
-            add_header X-Served-By $upstream_addr always;
-        }}
-    }}
-}}
-"""
-
-
-class Shop(Server):
-    """One process of the shop; started again, it has its old port."""
-
-    def __init__(self, name, settings, directory, port=None):
-        command = [binary("SHOP", "shop")]
-        if port is not None:
-            command = ["env", f"PORT={port}", *command]
-        super().__init__(name, command, {"SECRET_KEY": None} | settings, directory)
-        if port is not None:
-            self.port, self.url = port, f"http://127.0.0.1:{port}"
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def again(self):
-        return Shop(self.name, self.settings, self.log_path.parent, self.port).wait_until_listening()
-
-
-class Nginx(Server):
-    def __init__(self, shops, directory):
-        program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-        assert program, "nginx is missing: apt-get install --yes nginx"
-        # Its port is known once there is a process: so a shell waits for the file.
-        command = ["sh", "-c", f'while [ ! -e nginx.conf ]; do sleep 0.01; done; exec "{program}" -p . -c nginx.conf']
-        super().__init__("nginx", command, {}, directory)
-        # Asked anew for each request, a process that is back has visitors at once.
-        upstreams = " ".join(f"server 127.0.0.1:{shop.port} max_fails=0;" for shop in shops)
-        (directory / "nginx.conf.new").write_text(NGINX.format(upstreams=upstreams, port=self.port))
-        (directory / "nginx.conf.new").rename(directory / "nginx.conf")
-
 
 class TwoShops:
     """Two processes over one SHOP_DATA and one store, and nginx before them."""
@@ -141,6 +79,8 @@ class Visitor:
         self.served_by = set()
 
     def send(self, method, path, form=None, url=None):
+        if method == "POST":
+            form = form | {"csrfmiddlewaretoken": self.token(url)}
         answer = self.browser.request(method, (url or self.url) + path, data=form, allow_redirects=False, timeout=30)
         self.served_by.add(answer.headers.get("X-Served-By", "").rpartition(", ")[2])
         return answer
@@ -149,6 +89,12 @@ class Visitor:
         answer = self.send("GET", path, url=url)
         assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text}"
         return answer.text
+
+    def token(self, url=None):
+        """What its forms carry. Whoever sends one has seen a page with one."""
+        if "csrftoken" not in self.browser.cookies:
+            self.get("/products/sencha", url)
+        return self.browser.cookies["csrftoken"]
 
     def add(self, product, url=None):
         """The status that answers: 303 where it is in the cart."""
@@ -207,6 +153,7 @@ class Buyer:
 
     def __init__(self, url, under_way):
         self.visitor = Visitor(url)
+        self.visitor.token()
         self.under_way = under_way
         self.acknowledged = 0
         self.failed = []
