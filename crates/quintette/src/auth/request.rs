@@ -122,9 +122,6 @@ impl Auth {
 
     async fn load(&self) -> Result<Option<User>, AuthError> {
         let session = &self.inner.session;
-        if session.is_empty() {
-            return Ok(None);
-        }
         let (Some(id), Some(backend)) = (
             self.value(SESSION_KEY).await?,
             self.value(BACKEND_SESSION_KEY).await?,
