@@ -24,7 +24,7 @@ const STYLES: Styles = Styles::styled()
 #[derive(Clone, Debug, Parser)]
 #[command(name = "quintette", version, styles = STYLES, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "Examples:
-  quintette migrate                    make the table of the database in DATABASE_URL
+  quintette migrate                    make the tables of the database in DATABASE_URL
   quintette check --deploy             is everything ready for production?
   quintette clearsessions              remove what has expired, daily from cron, say
   quintette sessions list --limit 20   who is here?

@@ -25,14 +25,15 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     let tables = database.create_cache_tables(settings).await?;
     let mut out = anstream::stdout();
     writeln!(out, "Database  {url}")?;
-    for migration in &migrated {
-        let name = format!("{}.{}", migration.app, migration.name);
-        writeln!(out, "  {name:<28}  {}", styled(GOOD, "made"))?;
+    let migrations = migrated
+        .iter()
+        .map(|migration| format!("{}.{}", migration.app, migration.name));
+    let made: Vec<_> = migrations.chain(tables).collect();
+    let width = made.iter().map(String::len).max().unwrap_or_default();
+    for name in &made {
+        writeln!(out, "  {name:<width$}  {}", styled(GOOD, "made"))?;
     }
-    for table in &tables {
-        writeln!(out, "  {table:<28}  {}", styled(GOOD, "made"))?;
-    }
-    if migrated.is_empty() && tables.is_empty() {
+    if made.is_empty() {
         writeln!(
             out,
             "Every migration was made before; there is nothing to do."

@@ -1,14 +1,19 @@
 use crate::site::Site;
 
 #[test]
-fn the_table_is_made_once() {
+fn the_tables_are_made_once() {
     let site = Site::new().with("DATABASE_URL", "sqlite://shop.sqlite3");
     let ran = site.run(&["migrate"]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(
-        ran.stdout.contains("sessions.0001_initial") && ran.stdout.contains("made"),
-        "{ran:?}"
-    );
+    for migration in [
+        "sessions.0001_initial",
+        "contenttypes.0002_remove_content_type_name",
+        "auth.0012_alter_user_first_name_max_length",
+        "quintette.0001_user_sessions",
+    ] {
+        assert!(ran.stdout.contains(migration), "{ran:?}");
+    }
+    assert!(ran.stdout.contains("made"), "{ran:?}");
     let ran = site.run(&["migrate"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.contains("there is nothing to do"), "{ran:?}");
@@ -27,6 +32,18 @@ fn the_tables_of_caches_are_made_as_well() {
     let site = site.with("SESSION_ENGINE", "cache");
     let ran = site.run(&["check"]);
     assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn the_users_are_those_of_the_model_that_the_settings_name() {
+    let site = Site::new()
+        .with("DATABASE_URL", "sqlite://shop.sqlite3")
+        .with("AUTH_USER_MODEL", "accounts.Customer");
+    let ran = site.run(&["migrate"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("accounts.0001_initial"), "{ran:?}");
+    let ran = site.run(&["migrate"]);
+    assert!(ran.stdout.contains("there is nothing to do"), "{ran:?}");
 }
 
 #[test]

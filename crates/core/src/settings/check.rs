@@ -74,7 +74,7 @@ impl Settings {
         problems
     }
 
-    /// Django's system check 4_0.E001, for origins that were assigned in code.
+    /// Django's system check `4_0.E001`, for origins that were assigned in code.
     fn origins_rule(&self) -> Option<Problem> {
         let origins = Value::from(self.csrf_trusted_origins.clone());
         let advice = value::origins(&origins).err()?;

@@ -42,15 +42,21 @@ struct Inner {
 }
 
 struct State {
-    secret: Option<Secret>,
-    /// Whether the visitor's own secret is known: a cookie has been read, a session has to be asked.
-    known: bool,
+    held: Held,
     /// Whether the response is to carry the secret. Django's `CSRF_COOKIE_NEEDS_UPDATE`.
     needs_update: bool,
     /// Whether the secret is a new one, whatever is stored.
     rotated: bool,
     /// Whether a layer has checked the request. Django's `csrf_processing_done`.
     checked: bool,
+}
+
+/// What is known of the visitor's secret.
+enum Held {
+    /// The session has not been asked.
+    Unasked,
+    Nothing,
+    Secret(Secret),
 }
 
 /// What is left to do when the headers of a response are there.
@@ -64,18 +70,16 @@ impl Csrf {
         head: RequestHead<'_>,
     ) -> Self {
         let mut state = State {
-            secret: None,
-            known: session.is_none(),
+            held: Held::Unasked,
             needs_update: false,
             rotated: false,
             checked: false,
         };
         if session.is_none() {
-            match cookie_secret(head, &settings) {
-                Ok(secret) => state.secret = secret,
-                // A cookie that is none is replaced at once, as in Django, and not only where a token is wanted.
-                Err(_) => state.needs_update = true,
-            }
+            let sent = cookie_secret(head, &settings);
+            // A cookie that is none is replaced at once, as in Django, and not only where a token is wanted.
+            state.needs_update = sent.is_err();
+            state.held = sent.unwrap_or_default().into();
         }
         Self {
             inner: Arc::new(Inner {
@@ -101,9 +105,8 @@ impl Csrf {
     pub async fn token(&self) -> Result<String, SessionError> {
         let stored = self.stored().await?;
         let mut state = self.state();
-        if !state.known {
-            state.known = true;
-            state.secret = stored;
+        if matches!(state.held, Held::Unasked) {
+            state.held = stored.into();
         }
         state.needs_update = true;
         state.secret()?.masked()
@@ -129,8 +132,7 @@ impl Csrf {
     /// so that nobody who knew the secret before has one of the user. Django's `rotate_token`.
     pub fn rotate(&self) {
         let mut state = self.state();
-        state.secret = None;
-        state.known = true;
+        state.held = Held::Nothing;
         state.needs_update = true;
         state.rotated = true;
     }
@@ -178,8 +180,9 @@ impl Csrf {
     }
 
     async fn stored(&self) -> Result<Option<Secret>, SessionError> {
+        let is_unasked = matches!(self.state().held, Held::Unasked);
         match &self.inner.session {
-            Some(session) if !self.state().known => session_secret(session).await,
+            Some(session) if is_unasked => session_secret(session).await,
             _ => Ok(None),
         }
     }
@@ -195,11 +198,19 @@ impl Csrf {
 
 impl State {
     /// The secret, which is made where there is none.
-    fn secret(&mut self) -> Result<&Secret, SessionError> {
-        if self.secret.is_none() {
-            self.secret = Some(Secret::random()?);
+    fn secret(&mut self) -> Result<Secret, SessionError> {
+        if let Held::Secret(secret) = &self.held {
+            return Ok(secret.clone());
         }
-        Ok(self.secret.as_ref().expect("set just above"))
+        let secret = Secret::random()?;
+        self.held = Held::Secret(secret.clone());
+        Ok(secret)
+    }
+}
+
+impl From<Option<Secret>> for Held {
+    fn from(secret: Option<Secret>) -> Self {
+        secret.map_or(Self::Nothing, Self::Secret)
     }
 }
 

@@ -36,12 +36,12 @@
 //! 2. over https and without `Origin`, its `Referer` is an https page of the host, of `CSRF_COOKIE_DOMAIN`
 //!    (`SESSION_COOKIE_DOMAIN` with `CSRF_USE_SESSIONS`) or of `CSRF_TRUSTED_ORIGINS`;
 //! 3. the visitor has a secret, in the cookie `CSRF_COOKIE_NAME` or with `CSRF_USE_SESSIONS` in the session;
-//! 4. its token carries that secret. The token is the field `csrfmiddlewaretoken` of a POSTed form, else the header
+//! 4. its token carries that secret. The token is the field `csrfmiddlewaretoken` of a form that comes by POST, else the header
 //!    `CSRF_HEADER_NAME` (`X-CSRFToken`), which scripts use: for JSON, for PUT, PATCH and DELETE.
 //!
 //! The reason is in the log (target `quintette::csrf`), and with `DEBUG` on the page, in Django's words.
 //!
-//! Only a form that was POSTed by a visitor with a secret is read. An urlencoded one is read whole, and is refused with 400
+//! Only a form that comes by POST, from a visitor with a secret, is read. An urlencoded one is read whole, and is refused with 400
 //! where it is longer than `DATA_UPLOAD_MAX_MEMORY_SIZE`. A multipart one is read up to its token: put the field before the
 //! files, and they stream through to the handler, however large. What was read is handed on, complete; every other
 //! request goes on as it came.
@@ -60,7 +60,8 @@
 //! Most forms that are refused by mistake are: the browser says `Origin: https://shop.example.com`, and the program believes
 //! it is `http://127.0.0.1:8000`. Let the proxy pass on the `Host` (or set `USE_X_FORWARDED_HOST`), name the host in
 //! `ALLOWED_HOSTS`, and tell with `SECURE_PROXY_SSL_HEADER` what came over https. Let the proxy overwrite those headers,
-//! since what it passes on from outside is the attacker's.
+//! since what it passes on from outside is the attacker's. A server that ends TLS itself puts
+//! [`OverHttps`](crate::http::OverHttps) into each request.
 //!
 //! # What it does not do
 //!

@@ -28,20 +28,20 @@ impl<S> CsrfService<S> {
         Self { inner, rules }
     }
 
-    /// The handle of the request: that of an outer layer, where there is one.
-    fn handle<B>(&self, request: &Request<B>) -> Result<Csrf, Response<Full<Bytes>>> {
+    /// The handle of the request: that of an outer layer, where there is one. `None` where the session is missing that is
+    /// to hold the secret.
+    fn handle<B>(&self, request: &Request<B>) -> Option<Csrf> {
         let extensions = request.extensions();
         if let Some(csrf) = extensions.get::<Csrf>() {
-            return Ok(csrf.clone());
+            return Some(csrf.clone());
         }
         let settings = self.rules.settings.clone();
         let session = if settings.csrf_use_sessions {
-            let session = extensions.get::<Session>().cloned();
-            Some(session.ok_or_else(no_session)?)
+            Some(extensions.get::<Session>()?.clone())
         } else {
             None
         };
-        Ok(Csrf::new(settings, session, RequestHead::from(request)))
+        Some(Csrf::new(settings, session, RequestHead::from(request)))
     }
 
     fn is_checked<B>(&self, request: &Request<B>, csrf: &Csrf) -> bool {
@@ -67,9 +67,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let csrf = match self.handle(&request) {
-            Ok(csrf) => csrf,
-            Err(response) => return ResponseFuture::answer(response),
+        let Some(csrf) = self.handle(&request) else {
+            return ResponseFuture::answer(no_session());
         };
         request.extensions_mut().insert(csrf.clone());
         if !self.is_checked(&request, &csrf) {

@@ -60,7 +60,7 @@ pub use sqlite::SqliteDatabase;
 #[cfg(feature = "auth")]
 pub(crate) use {
     error::{DatabaseError, DatabaseErrorKind},
-    user_tables::{NewUser, Permission, UserKey, UserRow, UserSessionRow, UserTables},
+    user_tables::{NewUser, UserKey, UserRow, UserSessionRow, UserTables},
 };
 
 /// A database that holds Django's tables. A cheap handle: clones share the connections.

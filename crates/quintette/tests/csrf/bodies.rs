@@ -79,13 +79,11 @@ async fn send(
         .unwrap();
     let response = service.oneshot(request).await.unwrap();
     let got = got.lock().unwrap().take();
-    match got {
-        Some(got) => Ok(got),
-        None => {
-            let status = response.status();
-            Err((status, response.collect().await.unwrap().to_bytes()))
-        }
+    if let Some(got) = got {
+        return Ok(got);
     }
+    let status = response.status();
+    Err((status, response.collect().await.unwrap().to_bytes()))
 }
 
 fn sent(content_type: &str) -> http::request::Builder {

@@ -5,6 +5,7 @@
 #![cfg(feature = "axum")]
 
 mod axum_app;
+mod beside_django;
 mod bodies;
 mod cookie;
 mod exempt;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::{any, get};
+use axum::routing::any;
 use http::header::{HeaderName, SET_COOKIE, VARY};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -40,7 +40,7 @@ async fn echo(body: String) -> String {
 pub(crate) fn routes() -> Router {
     Router::new()
         .route("/token", any(token))
-        .route("/rotate", get(async |csrf: Csrf| csrf.rotate()))
+        .route("/rotate", any(async |csrf: Csrf| csrf.rotate()))
         .fallback(echo)
 }
 
@@ -89,6 +89,13 @@ pub(crate) fn post() -> Sent {
 impl Sent {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value.as_bytes());
+        self
+    }
+
+    /// A header as Django's tests write it: each character a byte.
+    pub(crate) fn latin1_header(mut self, name: &str, value: &str) -> Self {
+        let bytes: Vec<u8> = value.chars().map(|c| u8::try_from(c).unwrap()).collect();
+        self.request = self.request.header(name, bytes);
         self
     }
 

@@ -170,9 +170,9 @@ async fn what_a_message_is_survives_the_way() {
         ];
         let added = list.clone();
         let add = async move |messages: Messages| {
-            added
-                .into_iter()
-                .for_each(|message| messages.add_message(message));
+            for message in added {
+                messages.add_message(message);
+            }
         };
         visitor.get(add).await;
         let read = async move |messages: Messages| {
@@ -218,7 +218,7 @@ async fn messages_below_the_level_are_not_kept() {
 #[tokio::test]
 async fn the_level_is_that_of_the_setting_until_it_is_set_and_after_it_is_unset() {
     let site = Site::with(MessageStorageName::Fallback, |settings| {
-        settings.message_level = 29
+        settings.message_level = 29;
     });
     let handler = async |messages: Messages| {
         assert_eq!(messages.level(), Level::new(29));

@@ -7,7 +7,7 @@ use quintette::settings::{MessageStorageName, SameSite, Settings};
 use quintette::signing::Keys;
 
 use crate::log::Log;
-use crate::site::{SECRET_KEY, Site, show, signed_json, text};
+use crate::site::{SECRET_KEY, Site, infos, show, signed_json, text};
 
 fn strict(settings: &mut Settings) {
     settings.session_cookie_domain = Some(".example.com".into());
@@ -63,10 +63,7 @@ async fn where_there_is_no_room_the_oldest_are_lost() {
     assert_eq!(in_cookie[..4], texts[1..]);
     assert_eq!(in_cookie[4..], ["__messagesnotfinished__"]);
     assert!(in_session.is_empty());
-    let shown: String = texts[1..]
-        .iter()
-        .map(|text| format!("info:{text}\n"))
-        .collect();
+    let shown = infos(&texts[1..]);
     assert_eq!(visitor.reads().await, shown);
 }
 

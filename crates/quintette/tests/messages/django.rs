@@ -5,7 +5,7 @@ use quintette::settings::MessageStorageName;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-use crate::site::{Site, peek, show, signed_json};
+use crate::site::{Site, infos, peek, show, signed_json};
 
 #[derive(Deserialize)]
 struct Fixtures {
@@ -63,11 +63,12 @@ fn messages(plain: &[Plain]) -> Vec<Message> {
     plain.iter().cloned().map(Plain::message).collect()
 }
 
-/// A handler that adds these, whatever their levels.
-async fn add(messages: Messages, list: Vec<Message>) {
+/// Adds these, whatever their levels.
+fn add(messages: &Messages, list: Vec<Message>) {
     messages.set_level(Level::new(i64::MIN));
-    list.into_iter()
-        .for_each(|message| messages.add_message(message));
+    for message in list {
+        messages.add_message(message);
+    }
 }
 
 #[tokio::test]
@@ -111,7 +112,7 @@ async fn the_cookie_is_djangos_to_the_byte() {
         let site = Site::new(MessageStorageName::Cookie);
         let mut visitor = site.visitor();
         visitor
-            .get(async move |messages: Messages| add(messages, list).await)
+            .get(async move |messages: Messages| add(&messages, list))
             .await;
         let cookie = &visitor.cookies["messages"];
         assert_eq!(
@@ -144,7 +145,7 @@ async fn the_session_is_djangos_to_the_byte() {
         let list = messages(&fixture.messages);
         let mut visitor = Site::new(MessageStorageName::Session).visitor();
         visitor
-            .get(async move |messages: Messages| add(messages, list).await)
+            .get(async move |messages: Messages| add(&messages, list))
             .await;
         assert_eq!(
             visitor.in_session().await,
@@ -191,11 +192,7 @@ async fn what_django_stored_in_both_is_read_in_its_order_and_flushed_from_both()
             session.save().await.unwrap();
             visitor = visitor.with_cookie("sessionid", session.key().unwrap().as_str());
         }
-        let expected: String = case
-            .messages
-            .iter()
-            .map(|text| format!("info:{text}\n"))
-            .collect();
+        let expected = infos(&case.messages);
         assert_eq!(visitor.get(peek).await.body, expected);
         assert_eq!(visitor.get(show).await.body, expected);
         assert_eq!(visitor.in_session().await, None);

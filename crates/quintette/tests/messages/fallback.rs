@@ -3,7 +3,7 @@
 use quintette::messages::Messages;
 use quintette::settings::MessageStorageName;
 
-use crate::site::{Site, Visitor, show, signed, text};
+use crate::site::{Site, Visitor, infos, show, signed, text};
 
 fn site() -> Site {
     Site::new(MessageStorageName::Fallback)
@@ -92,7 +92,7 @@ async fn the_newest_of_many_are_in_the_session() {
     assert_eq!(in_cookie[..4], texts[..4]);
     assert_eq!(in_cookie[4..], ["__messagesnotfinished__"]);
     assert_eq!(in_session, texts[4..]);
-    let shown: String = texts.iter().map(|text| format!("info:{text}\n")).collect();
+    let shown = infos(&texts);
     assert_eq!(visitor.reads().await, shown);
     assert_eq!(visitor.stored().await, [Vec::<String>::new(), vec![]]);
 }
@@ -123,13 +123,13 @@ async fn when_all_fit_into_the_cookie_again_the_session_is_flushed() {
 #[tokio::test]
 async fn messages_pile_up_in_the_session_while_no_page_shows_them() {
     let mut visitor = site().visitor();
-    let mut expected = String::new();
+    let mut texts = Vec::new();
     for number in 0..30 {
         let text = text(number, 300);
-        expected += &format!("info:{text}\n");
+        texts.push(text.clone());
         visitor
             .get(async move |messages: Messages| messages.info(text))
             .await;
     }
-    assert_eq!(visitor.reads().await, expected);
+    assert_eq!(visitor.reads().await, infos(&texts));
 }

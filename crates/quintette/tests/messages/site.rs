@@ -179,10 +179,14 @@ pub(crate) async fn peek(messages: Messages) -> Result<String, SessionError> {
 }
 
 pub(crate) fn lines(messages: &[Message]) -> String {
-    let lines = messages.iter();
-    lines
-        .map(|message| format!("{}:{message}\n", message.tags()))
-        .collect()
+    let line = |message: &Message| [&message.tags(), ":", message.message(), "\n"].concat();
+    messages.iter().map(line).collect()
+}
+
+/// What [`show`] makes of messages that say these and are of level `INFO`.
+pub(crate) fn infos<T: AsRef<str>>(texts: &[T]) -> String {
+    let line = |text: &T| ["info:", text.as_ref(), "\n"].concat();
+    texts.iter().map(line).collect()
 }
 
 /// The JSON text that a cookie of messages carries.

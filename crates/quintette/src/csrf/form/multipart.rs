@@ -50,20 +50,16 @@ impl Scan {
             self.searched = first.len();
             return Some((0, first.len()));
         }
-        match find(&self.delimiter, read, self.searched) {
-            Some(start) => {
-                self.searched = start + self.delimiter.len();
-                Some((start, self.searched))
-            }
-            None => {
-                // The beginning of one may be there. Before the first part, so may be the whole form's beginning.
-                let next = read.len().saturating_sub(self.delimiter.len() - 1);
-                if next > self.searched && read.len() >= first.len() {
-                    self.searched = next;
-                }
-                None
-            }
+        if let Some(start) = find(&self.delimiter, read, self.searched) {
+            self.searched = start + self.delimiter.len();
+            return Some((start, self.searched));
         }
+        // The beginning of one may be there. Before the first part, so may be the whole form's beginning.
+        let next = read.len().saturating_sub(self.delimiter.len() - 1);
+        if next > self.searched && read.len() >= first.len() {
+            self.searched = next;
+        }
+        None
     }
 }
 
