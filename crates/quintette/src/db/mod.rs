@@ -29,6 +29,7 @@ mod outage;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub(crate) mod queries;
+pub mod query_log_layer;
 mod session_table;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -52,6 +53,7 @@ pub use mysql::MysqlDatabase;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresDatabase;
 pub use queries::{Query, QueryLog};
+pub use query_log_layer::QueryLogLayer;
 pub(crate) use session_table::{SessionRow, SessionTable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteDatabase;
