@@ -2,7 +2,7 @@
 //!
 //! | command | Django's |
 //! | --- | --- |
-//! | `quintette migrate` | `manage.py migrate sessions` |
+//! | `quintette migrate` | `manage.py migrate` |
 //! | `quintette clearsessions` | `manage.py clearsessions` |
 //! | `quintette sessions list`, `quintette sessions show` | `Session.objects` and `get_decoded()` in `manage.py shell` |
 //! | `quintette check` | `manage.py check` |
