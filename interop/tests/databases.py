@@ -12,6 +12,19 @@ import services
 
 NUMBERS = itertools.count()
 
+# What `migrate` makes; MariaDB cannot copy a database, only one table after the other, and those without foreign keys.
+MIGRATED = (
+    "auth_group",
+    "auth_group_permissions",
+    "auth_permission",
+    "auth_user",
+    "auth_user_groups",
+    "auth_user_user_permissions",
+    "django_content_type",
+    "django_migrations",
+    "django_session",
+)
+
 
 def new_name():
     """A name that no other database of a shared server has."""
@@ -19,10 +32,8 @@ def new_name():
 
 
 def migrate(url, directory):
-    """Django's own tables for sessions."""
-    servers.manage(
-        servers.newest_django(), "migrate", "sessions", "--verbosity=0", settings={"DATABASE_URL": url}, directory=directory
-    )
+    """Django's own tables for sessions and for users."""
+    servers.manage(servers.newest_django(), "migrate", "--verbosity=0", settings={"DATABASE_URL": url}, directory=directory)
 
 
 class Sqlite:
@@ -170,7 +181,7 @@ class Mariadb(OnAServer):
 
     def create(self, template):
         statements = [f"CREATE DATABASE {self.name} CHARACTER SET utf8mb4"]
-        for table in ("django_session", "django_migrations") if template else ():
+        for table in MIGRATED if template else ():
             statements.append(f"CREATE TABLE {self.name}.{table} LIKE {template}.{table}")
             statements.append(f"INSERT INTO {self.name}.{table} SELECT * FROM {template}.{table}")
         self.administer(*statements)

@@ -1,6 +1,6 @@
 """What a database says of Django's tables, in a form that two databases of one kind can be compared by."""
 
-TABLES = ("django_migrations", "django_session")
+from databases import MIGRATED
 
 QUESTIONS = {
     "sqlite": {
@@ -36,7 +36,7 @@ TABLE_NAMES = {
 }
 
 
-def schema(kind, database, tables=TABLES):
+def schema(kind, database, tables=MIGRATED):
     return {
         (table, about): database.sql(question.format(table=table))
         for table in tables
@@ -44,8 +44,18 @@ def schema(kind, database, tables=TABLES):
     }
 
 
-def contents(kind, database):
-    """Every table's definition, and all of its rows."""
-    names = [name for (name,) in database.sql(TABLE_NAMES[kind])]
+def contents(kind, database, tables=None):
+    """The definition of every table, or of those named, and all of its rows."""
+    names = tables or [name for (name,) in database.sql(TABLE_NAMES[kind])]
     rows = {name: sorted(map(repr, database.sql(f"SELECT * FROM {name}"))) for name in names}
     return schema(kind, database, names), rows
+
+
+def permissions(database):
+    """The rows that Django's `migrate` makes for the models it knows."""
+    return sorted(
+        database.sql(
+            "SELECT c.app_label, c.model, p.codename, p.name FROM auth_permission p "
+            "JOIN django_content_type c ON p.content_type_id = c.id"
+        )
+    )

@@ -2,9 +2,9 @@
 
 import pytest
 
-from databases import DATABASES
+from databases import DATABASES, MIGRATED
 from forging import signed
-from schemas import contents, schema
+from schemas import contents, permissions, schema
 from servers import django_versions
 from stores import EVERY_STORE, ROWS
 from visitor import Visitor, put
@@ -40,16 +40,22 @@ class TestMigrate:
     def test_the_tables_are_those_that_django_makes(self, kind, version, quintette, manage, new_database):
         (ours, our_settings), (theirs, their_settings) = new_database(), new_database()
         quintette("migrate", settings=our_settings)
-        manage(version, "migrate", "sessions", settings=their_settings)
+        manage(version, "migrate", settings=their_settings)
         made, expected = schema(kind, ours), schema(kind, theirs)
         for about in expected:
             assert made[about] == expected[about], about
+
+    def test_the_permissions_are_those_that_django_makes(self, kind, version, quintette, manage, new_database):
+        (ours, our_settings), (theirs, their_settings) = new_database(), new_database()
+        quintette("migrate", settings=our_settings)
+        manage(version, "migrate", settings=their_settings)
+        assert permissions(ours) == permissions(theirs)
 
     def test_django_finds_nothing_to_do_afterwards(self, kind, version, quintette, manage, new_database):
         database, settings = new_database()
         quintette("migrate", settings=settings)
         before = schema(kind, database)
-        printed = manage(version, "migrate", "sessions", settings=settings).stdout
+        printed = manage(version, "migrate", settings=settings).stdout
         assert "No migrations to apply" in printed
         assert schema(kind, database) == before
 
@@ -61,13 +67,22 @@ class TestMigrate:
         assert schema(kind, database) == before
         assert manage(version, "migrate", "--check", settings=settings).returncode == 0
 
-    @pytest.mark.parametrize("apps", [["sessions"], []], ids=["sessions", "everything"])
-    def test_nothing_is_done_where_django_has_migrated(self, apps, kind, version, quintette, manage, new_database):
+    def test_nothing_is_done_where_django_has_migrated(self, kind, version, quintette, manage, new_database):
         database, settings = new_database()
-        manage(version, "migrate", *apps, settings=settings)
-        before = contents(kind, database)
+        manage(version, "migrate", settings=settings)
+        before = contents(kind, database, MIGRATED)
         quintette("migrate", settings=settings)
-        assert contents(kind, database) == before
+        assert contents(kind, database, MIGRATED) == before
+
+    @pytest.mark.parametrize("app", ["sessions", "auth"])
+    def test_the_rest_is_made_where_django_has_migrated_one_app(self, app, kind, version, quintette, manage, new_database):
+        (ours, our_settings), (theirs, their_settings) = new_database(), new_database()
+        manage(version, "migrate", app, settings=our_settings)
+        quintette("migrate", settings=our_settings)
+        manage(version, "migrate", settings=their_settings)
+        made, expected = schema(kind, ours), schema(kind, theirs)
+        for about in expected:
+            assert made[about] == expected[about], about
 
     def test_a_second_time_changes_nothing(self, kind, quintette, new_database):
         database, settings = new_database()
@@ -87,9 +102,9 @@ class TestMigrate:
     def test_sessions_are_kept(self, kind, version, quintette, new_store, django):
         store = new_store(f"db/{kind}")
         Visitor().ops(django(version, **store.settings), put("a", 1))
-        before = contents(kind, store.database)
+        before = contents(kind, store.database, MIGRATED)
         quintette("migrate", settings=store.settings)
-        assert contents(kind, store.database) == before
+        assert contents(kind, store.database, MIGRATED) == before
 
 
 EXPIRIES = [None, 3_600, 0, {"in": 3_600}, {"at": "2099-01-01T00:00:00Z"}, -1, {"in": -60}, {"at": "2001-01-01T00:00:00Z"}]
