@@ -9,21 +9,9 @@ from urllib.parse import urlsplit
 
 import servers
 import services
+from schemas import TABLES
 
 NUMBERS = itertools.count()
-
-# What `migrate` makes; MariaDB cannot copy a database, only one table after the other, and those without foreign keys.
-MIGRATED = (
-    "auth_group",
-    "auth_group_permissions",
-    "auth_permission",
-    "auth_user",
-    "auth_user_groups",
-    "auth_user_user_permissions",
-    "django_content_type",
-    "django_migrations",
-    "django_session",
-)
 
 
 def new_name():
@@ -181,7 +169,8 @@ class Mariadb(OnAServer):
 
     def create(self, template):
         statements = [f"CREATE DATABASE {self.name} CHARACTER SET utf8mb4"]
-        for table in MIGRATED if template else ():
+        # It cannot copy a database, only one table after the other, and those without their foreign keys.
+        for table in TABLES if template else ():
             statements.append(f"CREATE TABLE {self.name}.{table} LIKE {template}.{table}")
             statements.append(f"INSERT INTO {self.name}.{table} SELECT * FROM {template}.{table}")
         self.administer(*statements)
