@@ -19,6 +19,14 @@
 //! Each of these calls keeps a thread busy for a tenth of a second or more. A web service makes them through
 //! [`PasswordHashing`](crate::auth::PasswordHashing), off the threads that serve requests.
 //!
+//! In a build without optimization they take ten times as long and more. An application's `Cargo.toml` mends that for its
+//! development:
+//!
+//! ```toml
+//! [profile.dev.package."*"]
+//! opt-level = 3
+//! ```
+//!
 //! # What a stored hash may cost
 //!
 //! A hash names its own cost, and whoever can write one row could name any. So each hasher refuses what would take it more than
