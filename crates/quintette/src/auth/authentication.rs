@@ -15,7 +15,7 @@ use super::{
     Users,
 };
 use crate::cache::NamedCache;
-use crate::db::{Database, UserTables};
+use crate::db::{Database, DatabaseError, DatabaseErrorKind, UserTables};
 
 /// Who the users of an application are, and how they prove it: its backends, passwords and observers.
 ///
@@ -288,7 +288,8 @@ impl Builder {
         let hashing = PasswordHashing::new(hashers);
         let (tables, sessions) = match &self.database {
             Some(database) => {
-                let tables = database.user_tables(&settings.auth_user_model).await?;
+                let tables = database.user_tables(&settings.auth_user_model).await;
+                let tables = tables.map_err(missing_at_start)?;
                 let index = Index::open(&tables, &settings.secret_key).await?;
                 (Some(tables), index)
             }
@@ -362,6 +363,14 @@ impl Builder {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").finish_non_exhaustive()
+    }
+}
+
+/// A table that is missing from the start is nothing that passes by itself.
+fn missing_at_start(error: DatabaseError) -> AuthError {
+    match error.kind() {
+        DatabaseErrorKind::MissingTable => misconfigured(error.to_string()).with_source(error),
+        _ => error.into(),
     }
 }
 
