@@ -2,11 +2,11 @@
 
 use std::io::Write as _;
 
-use quintette::db::Database;
+use quintette::db::{Database, Migrated};
 use quintette::settings::{DatabaseUrl, Settings, SqliteLocation};
 
 use crate::error::Error;
-use crate::output::{self, GOOD, styled};
+use crate::output::{self, GOOD, count, styled};
 
 /// Makes the missing tables, whatever the engine: a site may move to the database later. Those of caches as well, which
 /// are `manage.py createcachetable` in Django.
@@ -25,12 +25,17 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     let tables = database.create_cache_tables(settings).await?;
     let mut out = anstream::stdout();
     writeln!(out, "Database  {url}")?;
-    for migration in &migrated {
-        let name = format!("{}.{}", migration.app, migration.name);
-        writeln!(out, "  {name:<28}  {}", styled(GOOD, "made"))?;
+    for (app, number) in by_app(&migrated) {
+        let made = count(number, "migration");
+        writeln!(out, "  {app:<24}  {made:<13}  {}", styled(GOOD, "made"))?;
     }
     for table in &tables {
-        writeln!(out, "  {table:<28}  {}", styled(GOOD, "made"))?;
+        writeln!(
+            out,
+            "  {table:<24}  {:<13}  {}",
+            "cache table",
+            styled(GOOD, "made")
+        )?;
     }
     if migrated.is_empty() && tables.is_empty() {
         writeln!(
@@ -39,4 +44,10 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
         )?;
     }
     Ok(())
+}
+
+/// How many migrations each app has, in their order: an app's stand together.
+fn by_app(migrated: &[Migrated]) -> Vec<(&str, u64)> {
+    let apps = migrated.chunk_by(|one, next| one.app == next.app);
+    apps.map(|app| (&*app[0].app, app.len() as u64)).collect()
 }

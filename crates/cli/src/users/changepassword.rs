@@ -16,11 +16,16 @@ use crate::output::{GOOD, harmless, print_error, styled};
 const TRIES: u32 = 3;
 
 /// Asks for another password, and gives it to the user.
-pub(crate) async fn run(settings: Settings, arguments: &ChangepasswordArguments) -> Result<(), Error> {
+pub(crate) async fn run(
+    settings: Settings,
+    arguments: &ChangepasswordArguments,
+) -> Result<(), Error> {
     passwords::check_preferred_hasher(&settings)?;
     let validators = Validators::of(&settings)?;
     let named = arguments.username.clone().or_else(system_username);
-    let username = named.ok_or_else(|| Error::Other("say whose password: quintette changepassword USERNAME".to_owned()))?;
+    let username = named.ok_or_else(|| {
+        Error::Other("say whose password: quintette changepassword USERNAME".to_owned())
+    })?;
     let site = Site::connect(settings).await?;
     let users = site.authentication.users()?;
     let Some(user) = users.by_username(&username).await? else {
@@ -39,10 +44,16 @@ pub(crate) async fn run(settings: Settings, arguments: &ChangepasswordArguments)
             continue;
         }
         users.set_password(&user, Some(&password)).await?;
-        writeln!(out, "Password {}. Whoever was logged in as {shown} is not any more.", styled(GOOD, "changed"))?;
+        writeln!(
+            out,
+            "Password {}. Whoever was logged in as {shown} is not any more.",
+            styled(GOOD, "changed")
+        )?;
         return Ok(());
     }
-    Err(Error::Other(format!("nothing is changed after {TRIES} attempts")))
+    Err(Error::Other(format!(
+        "nothing is changed after {TRIES} attempts"
+    )))
 }
 
 fn no_terminal() -> Error {

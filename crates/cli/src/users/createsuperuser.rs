@@ -16,7 +16,10 @@ use crate::error::Error;
 use crate::output::{GOOD, print_error, print_note, styled};
 
 /// A user who may do everything, from answers on a terminal or from options and variables.
-pub(crate) async fn run(settings: Settings, arguments: &CreatesuperuserArguments) -> Result<(), Error> {
+pub(crate) async fn run(
+    settings: Settings,
+    arguments: &CreatesuperuserArguments,
+) -> Result<(), Error> {
     passwords::check_preferred_hasher(&settings)?;
     let validators = Validators::of(&settings)?;
     let site = Site::connect(settings).await?;
@@ -25,13 +28,23 @@ pub(crate) async fn run(settings: Settings, arguments: &CreatesuperuserArguments
         without_input(arguments)?
     } else {
         let terminal = Terminal::open().ok_or_else(no_terminal)?;
-        let username = username(terminal, &users, &site.settings.auth_user_model, arguments).await?;
+        let username =
+            username(terminal, &users, &site.settings.auth_user_model, arguments).await?;
         let email = email(terminal, arguments).await?;
         let password = password(terminal, &validators, &username, &email).await?;
-        Wanted { username, email, password: Some(password) }
+        Wanted {
+            username,
+            email,
+            password: Some(password),
+        }
     };
     let user = create(&users, &wanted).await?;
-    writeln!(anstream::stdout(), "Superuser {} {}.", user.username(), styled(GOOD, "created"))?;
+    writeln!(
+        anstream::stdout(),
+        "Superuser {} {}.",
+        user.username(),
+        styled(GOOD, "created")
+    )?;
     if wanted.password.is_none() {
         print_note(&format!(
             "there is no password to log in with yet: `quintette changepassword {}` asks for one",
@@ -53,7 +66,9 @@ async fn create(users: &Users, wanted: &Wanted) -> Result<User, Error> {
         .create_superuser(&wanted.username, &wanted.email, wanted.password.as_deref())
         .await;
     match made {
-        Err(error) if error.kind() == AuthErrorKind::Duplicate => Err(Error::Other(taken(&wanted.username))),
+        Err(error) if error.kind() == AuthErrorKind::Duplicate => {
+            Err(Error::Other(taken(&wanted.username)))
+        }
         made => Ok(made?),
     }
 }
@@ -76,7 +91,9 @@ fn without_input(arguments: &CreatesuperuserArguments) -> Result<Wanted, Error> 
         option.clone().or_else(|| env::var(variable).ok())
     };
     let missing = |option: &str, variable: &str| {
-        Error::Other(format!("--noinput needs {option}, or the variable {variable}"))
+        Error::Other(format!(
+            "--noinput needs {option}, or the variable {variable}"
+        ))
     };
     let username = given(&arguments.username, "DJANGO_SUPERUSER_USERNAME")
         .ok_or_else(|| missing("--username", "DJANGO_SUPERUSER_USERNAME"))?;
@@ -89,10 +106,16 @@ fn without_input(arguments: &CreatesuperuserArguments) -> Result<Wanted, Error> 
         Err(env::VarError::NotPresent) => None,
         // What it holds is told to nobody.
         Err(env::VarError::NotUnicode(_)) => {
-            return Err(Error::Other("DJANGO_SUPERUSER_PASSWORD is not UTF-8".to_owned()));
+            return Err(Error::Other(
+                "DJANGO_SUPERUSER_PASSWORD is not UTF-8".to_owned(),
+            ));
         }
     };
-    Ok(Wanted { username, email, password })
+    Ok(Wanted {
+        username,
+        email,
+        password,
+    })
 }
 
 async fn username(
@@ -113,7 +136,10 @@ async fn username(
     };
     loop {
         let typed = terminal.line(&prompt).await?;
-        let username = default.clone().filter(|_| typed.is_empty()).unwrap_or(typed);
+        let username = default
+            .clone()
+            .filter(|_| typed.is_empty())
+            .unwrap_or(typed);
         if is_free(users, &username).await? {
             return Ok(username);
         }

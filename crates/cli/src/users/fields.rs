@@ -41,7 +41,9 @@ pub(super) fn check_email(email: &str) -> Result<(), String> {
         .rsplit_once('@')
         .is_some_and(|(name, domain)| is_local_part(name) && is_domain(domain));
     if !is_address {
-        return Err("this is no e-mail address: write one like mei@example.com, or none".to_owned());
+        return Err(
+            "this is no e-mail address: write one like mei@example.com, or none".to_owned(),
+        );
     }
     Ok(())
 }
@@ -49,19 +51,28 @@ pub(super) fn check_email(email: &str) -> Result<(), String> {
 /// Words with points between them (RFC 5322, `dot-atom`), or anything printable in quotes.
 fn is_local_part(name: &str) -> bool {
     let is_atom = |atom: &str| {
-        let in_atom = |byte: u8| byte.is_ascii_alphanumeric() || b"-!#$%&'*+/=?^_`{}|~".contains(&byte);
+        let in_atom =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"-!#$%&'*+/=?^_`{}|~".contains(&byte);
         !atom.is_empty() && atom.bytes().all(in_atom)
     };
-    let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+    let quoted = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'));
     quoted.map_or_else(
         || name.split('.').all(is_atom),
-        |quoted| quoted.chars().all(|character| matches!(character, '!'..='~') && !"\"\\".contains(character)),
+        |quoted| {
+            quoted
+                .chars()
+                .all(|character| matches!(character, '!'..='~') && !"\"\\".contains(character))
+        },
     )
 }
 
 /// A name of two labels or more, `localhost`, or an address in brackets.
 fn is_domain(domain: &str) -> bool {
-    let address = domain.strip_prefix('[').and_then(|domain| domain.strip_suffix(']'));
+    let address = domain
+        .strip_prefix('[')
+        .and_then(|domain| domain.strip_suffix(']'));
     if let Some(address) = address {
         return address.parse::<std::net::IpAddr>().is_ok();
     }
@@ -107,10 +118,25 @@ mod tests {
     // Each was given to the fields of Django 5.2.
     #[test]
     fn user_names_are_those_that_django_takes() {
-        for good in ["mei", "Mei.Lin+1@example-shop_2", "美", "josé", &"a".repeat(150)] {
+        for good in [
+            "mei",
+            "Mei.Lin+1@example-shop_2",
+            "美",
+            "josé",
+            &"a".repeat(150),
+        ] {
             assert!(check_username(good).is_ok(), "{good}");
         }
-        for bad in ["", " ", "mei lin", "mei\n", "mei/lin", "a\0", "<b>", &"a".repeat(151)] {
+        for bad in [
+            "",
+            " ",
+            "mei lin",
+            "mei\n",
+            "mei/lin",
+            "a\0",
+            "<b>",
+            &"a".repeat(151),
+        ] {
             assert!(check_username(bad).is_err(), "{bad}");
         }
     }

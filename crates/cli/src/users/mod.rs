@@ -15,6 +15,9 @@ use quintette::settings::Settings;
 
 use crate::error::Error;
 
+/// For commands that hash no password.
+const ANY_HASHER: &str = "django.contrib.auth.hashers.PBKDF2PasswordHasher";
+
 /// A database and its users. What the application adds to them in code, no command knows.
 pub(crate) struct Site {
     pub(crate) settings: Arc<Settings>,
@@ -38,7 +41,9 @@ impl Site {
         let named = &settings.authentication_backends;
         let authentication = Authentication::connect(&database, of_the_tables(&settings)).await?;
         Ok(Self {
-            has_other_users: named.iter().any(|path| !path.starts_with("django.contrib.auth.")),
+            has_other_users: named
+                .iter()
+                .any(|path| !path.starts_with("django.contrib.auth.")),
             settings,
             database,
             authentication,
@@ -59,7 +64,9 @@ impl Site {
         match self.user(name_or_id).await? {
             Some(user) => Ok(user.id()),
             None if self.has_other_users => Ok(name_or_id.to_owned()),
-            None => Err(Error::Other(format!("there is no user of the name or id {name_or_id:?}"))),
+            None => Err(Error::Other(format!(
+                "there is no user of the name or id {name_or_id:?}"
+            ))),
         }
     }
 }
@@ -67,13 +74,18 @@ impl Site {
 /// The settings without what the application hands over in code, and without what no command needs.
 fn of_the_tables(settings: &Settings) -> Settings {
     let is_known = |path: &&String| PasswordHashers::from_paths(&[path]).is_ok();
-    let hashers: Vec<_> = settings.password_hashers.iter().filter(is_known).cloned().collect();
+    let hashers: Vec<_> = settings
+        .password_hashers
+        .iter()
+        .filter(is_known)
+        .cloned()
+        .collect();
     let mut settings = settings.clone();
     settings.authentication_backends = vec![MODEL_BACKEND.to_owned()];
     // Failed logins are counted in a cache, which need not be there.
     settings.login_failure_limit = None;
     settings.password_hashers = if hashers.is_empty() {
-        Settings::new(settings.secret_key.clone()).password_hashers
+        vec![ANY_HASHER.to_owned()]
     } else {
         hashers
     };

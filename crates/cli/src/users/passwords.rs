@@ -49,12 +49,20 @@ impl Validators {
                 validator.name
             ));
         }
-        let known = known.into_iter().map(|validator| (validator.name.as_str(), &validator.options));
+        let known = known
+            .into_iter()
+            .map(|validator| (validator.name.as_str(), &validator.options));
         let validators = PasswordValidators::from_setting(known);
-        validators.map(Self).map_err(|error| Error::Other(error.to_string()))
+        validators
+            .map(Self)
+            .map_err(|error| Error::Other(error.to_string()))
     }
 
-    pub(super) fn check(&self, password: &str, user: &[UserAttribute<'_>]) -> Result<(), InvalidPassword> {
+    pub(super) fn check(
+        &self,
+        password: &str,
+        user: &[UserAttribute<'_>],
+    ) -> Result<(), InvalidPassword> {
         self.0.validate_password(password, user)
     }
 }
@@ -74,5 +82,7 @@ pub(super) fn attributes(user: &User) -> [UserAttribute<'_>; 4] {
 pub(super) fn check_preferred_hasher(settings: &Settings) -> Result<(), Error> {
     let first = settings.password_hashers.get(..1).unwrap_or_default();
     let known = PasswordHashers::from_paths(first);
-    known.map(|_| ()).map_err(|error| Error::Other(error.to_string()))
+    known
+        .map(|_| ())
+        .map_err(|error| Error::Other(error.to_string()))
 }

@@ -36,7 +36,9 @@ impl Terminal {
     pub(crate) async fn confirms(self, question: &str) -> Result<bool, Error> {
         let answer = self.line(&format!("{question} [y/N] ")).await?;
         let answer = answer.trim();
-        Ok(["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes)))
+        Ok(["y", "yes"]
+            .iter()
+            .any(|yes| answer.eq_ignore_ascii_case(yes)))
     }
 }
 
@@ -49,18 +51,28 @@ struct Asked {
 
 impl Asked {
     fn openly(prompt: &str) -> Result<Self, Error> {
-        Self { shown_again: None, is_answered: false }.ask(prompt)
+        Self {
+            shown_again: None,
+            is_answered: false,
+        }
+        .ask(prompt)
     }
 
     fn hidden(prompt: &str) -> Result<Self, Error> {
-        let before = tcgetattr(io::stdin()).map_err(io::Error::from).map_err(unreadable)?;
+        let before = tcgetattr(io::stdin())
+            .map_err(io::Error::from)
+            .map_err(unreadable)?;
         let mut hidden = before.clone();
         hidden.local_modes.remove(LocalModes::ECHO);
         // What was typed too early was shown, and is no password.
         tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)
             .map_err(io::Error::from)
             .map_err(unreadable)?;
-        Self { shown_again: Some(before), is_answered: false }.ask(prompt)
+        Self {
+            shown_again: Some(before),
+            is_answered: false,
+        }
+        .ask(prompt)
     }
 
     fn ask(self, prompt: &str) -> Result<Self, Error> {
@@ -91,7 +103,10 @@ async fn read_line() -> Result<String, Error> {
         let _ = send.send(read);
     });
     let ended = || io::Error::from(io::ErrorKind::UnexpectedEof);
-    let line = receive.await.map_err(|_| unreadable(ended()))?.map_err(unreadable)?;
+    let line = receive
+        .await
+        .map_err(|_| unreadable(ended()))?
+        .map_err(unreadable)?;
     match line.strip_suffix('\n') {
         Some(line) => Ok(line.trim_end_matches('\r').to_owned()),
         // Ctrl-D.
