@@ -21,7 +21,6 @@ pub(crate) async fn run(
     arguments: &ChangepasswordArguments,
 ) -> Result<(), Error> {
     passwords::check_preferred_hasher(&settings)?;
-    let validators = Validators::of(&settings)?;
     let named = arguments.username.clone().or_else(system_username);
     let username = named.ok_or_else(|| {
         Error::Other("say whose password: quintette changepassword USERNAME".to_owned())
@@ -32,6 +31,7 @@ pub(crate) async fn run(
         return Err(Error::Other(format!("there is no user {username:?}")));
     };
     let terminal = Terminal::open().ok_or_else(no_terminal)?;
+    let validators = Validators::of(&site.settings)?;
     let shown = harmless(&username);
     let mut out = anstream::stdout();
     writeln!(out, "Changing the password of {shown}.")?;

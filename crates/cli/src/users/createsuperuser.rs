@@ -21,13 +21,13 @@ pub(crate) async fn run(
     arguments: &CreatesuperuserArguments,
 ) -> Result<(), Error> {
     passwords::check_preferred_hasher(&settings)?;
-    let validators = Validators::of(&settings)?;
     let site = Site::connect(settings).await?;
     let users = site.authentication.users()?;
     let wanted = if arguments.noinput {
         without_input(arguments)?
     } else {
         let terminal = Terminal::open().ok_or_else(no_terminal)?;
+        let validators = Validators::of(&site.settings)?;
         let username =
             username(terminal, &users, &site.settings.auth_user_model, arguments).await?;
         let email = email(terminal, arguments).await?;

@@ -6,4 +6,6 @@ mod clearsessions;
 mod migrate;
 mod sessions;
 mod site;
+mod terminal;
 mod usage;
+mod users;
