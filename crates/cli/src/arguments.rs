@@ -180,7 +180,7 @@ pub struct RevokeArguments {
     pub user: Option<String>,
 
     /// Only this one of the user's, by its id or the beginning of it.
-    #[arg(long, value_name = "ID", requires = "user")]
+    #[arg(long, value_name = "ID", requires = "user", conflicts_with = "keys")]
     pub session: Option<String>,
 
     /// Do not ask whether all of a user's sessions shall end.

@@ -8,4 +8,5 @@ mod sessions;
 mod site;
 mod terminal;
 mod usage;
+mod user_sessions;
 mod users;
