@@ -1,6 +1,10 @@
 """What a database says of Django's tables, in a form that two databases of one kind can be compared by."""
 
-TABLES = ("django_migrations", "django_session")
+SESSIONS = ("django_migrations", "django_session")
+GROUPS = ("django_content_type", "auth_permission", "auth_group", "auth_group_permissions")
+USERS = ("auth_user", "auth_user_groups", "auth_user_user_permissions")
+CUSTOMERS = ("accounts_customer", "accounts_customer_groups", "accounts_customer_user_permissions")
+TABLES = SESSIONS + GROUPS + USERS
 
 QUESTIONS = {
     "sqlite": {
@@ -9,7 +13,8 @@ QUESTIONS = {
         "indexes": "SELECT name, \"unique\", origin, partial FROM pragma_index_list('{table}') ORDER BY name",
     },
     "postgres": {
-        "columns": "SELECT column_name, ordinal_position, data_type, udt_name, character_maximum_length, datetime_precision, "
+        # A column that a migration has dropped leaves its number behind.
+        "columns": "SELECT column_name, rank() OVER (ORDER BY ordinal_position), data_type, udt_name, character_maximum_length, datetime_precision, "
         "collation_name, is_nullable, column_default, is_identity, identity_generation FROM information_schema.columns "
         "WHERE table_schema = 'public' AND table_name = '{table}' ORDER BY ordinal_position",
         "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = '{table}' ORDER BY indexname",
@@ -44,8 +49,12 @@ def schema(kind, database, tables=TABLES):
     }
 
 
-def contents(kind, database):
+def table_names(kind, database):
+    return [name for (name,) in database.sql(TABLE_NAMES[kind])]
+
+
+def contents(kind, database, names=None):
     """Every table's definition, and all of its rows."""
-    names = [name for (name,) in database.sql(TABLE_NAMES[kind])]
+    names = table_names(kind, database) if names is None else names
     rows = {name: sorted(map(repr, database.sql(f"SELECT * FROM {name}"))) for name in names}
     return schema(kind, database, names), rows

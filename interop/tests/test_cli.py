@@ -4,7 +4,7 @@ import pytest
 
 from databases import DATABASES
 from forging import signed
-from schemas import contents, schema
+from schemas import CUSTOMERS, GROUPS, SESSIONS, TABLES, contents, schema, table_names
 from servers import django_versions
 from stores import EVERY_STORE, ROWS
 from visitor import Visitor, put
@@ -36,38 +36,74 @@ def new_database(kind, tmp_path):
         database.drop()
 
 
+# What Django's tables are for sessions and users, and how to ask for them.
+USER_MODELS = {"auth.User": (TABLES, {}), "accounts.Customer": (SESSIONS + GROUPS + CUSTOMERS, {"AUTH_USER_MODEL": "accounts.Customer"})}
+
+
+@pytest.fixture(params=USER_MODELS)
+def users(request):
+    """The tables, and the settings."""
+    return USER_MODELS[request.param]
+
+
+def permissions(database):
+    return sorted(
+        database.sql(
+            "SELECT c.app_label, c.model, p.codename, p.name FROM auth_permission p "
+            "JOIN django_content_type c ON c.id = p.content_type_id"
+        )
+    )
+
+
 class TestMigrate:
-    def test_the_tables_are_those_that_django_makes(self, kind, version, quintette, manage, new_database):
-        (ours, our_settings), (theirs, their_settings) = new_database(), new_database()
-        quintette("migrate", settings=our_settings)
-        manage(version, "migrate", "sessions", settings=their_settings)
-        made, expected = schema(kind, ours), schema(kind, theirs)
+    def test_the_tables_are_those_that_django_makes(self, kind, version, users, quintette, manage, new_database):
+        (tables, more), (ours, our_settings), (theirs, their_settings) = users, new_database(), new_database()
+        quintette("migrate", settings=our_settings | more)
+        manage(version, "migrate", settings=their_settings | more)
+        made, expected = schema(kind, ours, tables), schema(kind, theirs, tables)
         for about in expected:
             assert made[about] == expected[about], about
+        names = set(table_names(kind, ours))
+        assert names - set(table_names(kind, theirs)) <= {"quintette_user_session"}
+        assert set(table_names(kind, theirs)) == names & set(tables)
 
-    def test_django_finds_nothing_to_do_afterwards(self, kind, version, quintette, manage, new_database):
-        database, settings = new_database()
-        quintette("migrate", settings=settings)
-        before = schema(kind, database)
-        printed = manage(version, "migrate", "sessions", settings=settings).stdout
-        assert "No migrations to apply" in printed
-        assert schema(kind, database) == before
+    def test_the_permissions_are_those_that_django_makes(self, kind, version, users, quintette, manage, new_database):
+        (_, more), (ours, our_settings), (theirs, their_settings) = users, new_database(), new_database()
+        quintette("migrate", settings=our_settings | more)
+        manage(version, "migrate", settings=their_settings | more)
+        assert permissions(ours) == permissions(theirs)
 
-    def test_django_migrates_everything_else_afterwards(self, kind, version, quintette, manage, new_database):
-        database, settings = new_database()
-        quintette("migrate", settings=settings)
-        before = schema(kind, database)
-        manage(version, "migrate", "--fake-initial", settings=settings)
-        assert schema(kind, database) == before
-        assert manage(version, "migrate", "--check", settings=settings).returncode == 0
-
-    @pytest.mark.parametrize("apps", [["sessions"], []], ids=["sessions", "everything"])
-    def test_nothing_is_done_where_django_has_migrated(self, apps, kind, version, quintette, manage, new_database):
-        database, settings = new_database()
-        manage(version, "migrate", *apps, settings=settings)
+    def test_django_finds_nothing_to_do_afterwards(self, kind, version, users, quintette, manage, new_database):
+        (_, more), (database, settings) = users, new_database()
+        quintette("migrate", settings=settings | more)
         before = contents(kind, database)
-        quintette("migrate", settings=settings)
+        printed = manage(version, "migrate", settings=settings | more).stdout
+        assert "No migrations to apply" in printed
         assert contents(kind, database) == before
+        assert manage(version, "migrate", "--check", settings=settings | more).returncode == 0
+
+    @pytest.mark.parametrize("apps", [["sessions"], ["contenttypes"], ["auth"], ["auth", "0008"], []], ids=" ".join)
+    def test_what_django_has_migrated_is_left_alone(self, apps, kind, version, users, quintette, manage, new_database):
+        (_, more), (database, settings) = users, new_database()
+        manage(version, "migrate", *apps, settings=settings | more)
+        djangos = table_names(kind, database)
+        untouched = [name for name in djangos if name not in ("django_migrations", "django_content_type", "auth_permission")]
+        before = contents(kind, database, untouched)
+        quintette("migrate", settings=settings | more)
+        assert contents(kind, database, untouched) == before
+        # And Django does the rest.
+        manage(version, "migrate", settings=settings | more)
+        assert manage(version, "migrate", "--check", settings=settings | more).returncode == 0
+
+    def test_only_the_table_of_its_own_is_made_where_django_has_migrated(
+        self, kind, version, users, quintette, manage, new_database
+    ):
+        (_, more), (database, settings) = users, new_database()
+        manage(version, "migrate", settings=settings | more)
+        djangos = [name for name in table_names(kind, database) if name != "django_migrations"]
+        before = contents(kind, database, djangos)
+        quintette("migrate", settings=settings | more)
+        assert contents(kind, database, djangos) == before
 
     def test_a_second_time_changes_nothing(self, kind, quintette, new_database):
         database, settings = new_database()
@@ -87,9 +123,9 @@ class TestMigrate:
     def test_sessions_are_kept(self, kind, version, quintette, new_store, django):
         store = new_store(f"db/{kind}")
         Visitor().ops(django(version, **store.settings), put("a", 1))
-        before = contents(kind, store.database)
+        before = contents(kind, store.database, ["django_session"])
         quintette("migrate", settings=store.settings)
-        assert contents(kind, store.database) == before
+        assert contents(kind, store.database, ["django_session"]) == before
 
 
 EXPIRIES = [None, 3_600, 0, {"in": 3_600}, {"at": "2099-01-01T00:00:00Z"}, -1, {"in": -60}, {"at": "2001-01-01T00:00:00Z"}]

@@ -6,7 +6,7 @@ use quintette::db::{Database, Migrated};
 use quintette::settings::{DatabaseUrl, Settings, SqliteLocation};
 
 use crate::error::Error;
-use crate::output::{self, GOOD, count, styled};
+use crate::output::{self, GOOD, styled};
 
 /// Makes the missing tables, whatever the engine: a site may move to the database later. Those of caches as well, which
 /// are `manage.py createcachetable` in Django.
@@ -25,19 +25,24 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     let tables = database.create_cache_tables(settings).await?;
     let mut out = anstream::stdout();
     writeln!(out, "Database  {url}")?;
-    for (app, number) in by_app(&migrated) {
-        let made = count(number, "migration");
-        writeln!(out, "  {app:<24}  {made:<13}  {}", styled(GOOD, "made"))?;
-    }
-    for table in &tables {
+    let mut made = by_app(&migrated);
+    made.extend(
+        tables
+            .into_iter()
+            .map(|table| (table, "a cache's table".to_owned())),
+    );
+    let width =
+        |texts: &mut dyn Iterator<Item = &String>| texts.map(String::len).max().unwrap_or_default();
+    let name_width = width(&mut made.iter().map(|(name, _)| name));
+    let what_width = width(&mut made.iter().map(|(_, what)| what));
+    for (name, what) in &made {
         writeln!(
             out,
-            "  {table:<24}  {:<13}  {}",
-            "cache table",
+            "  {name:<name_width$}  {what:<what_width$}  {}",
             styled(GOOD, "made")
         )?;
     }
-    if migrated.is_empty() && tables.is_empty() {
+    if made.is_empty() {
         writeln!(
             out,
             "Every migration was made before; there is nothing to do."
@@ -46,8 +51,16 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many migrations each app has, in their order: an app's stand together.
-fn by_app(migrated: &[Migrated]) -> Vec<(&str, u64)> {
+/// What was made for each app, in one line: its migrations stand together.
+fn by_app(migrated: &[Migrated]) -> Vec<(String, String)> {
     let apps = migrated.chunk_by(|one, next| one.app == next.app);
-    apps.map(|app| (&*app[0].app, app.len() as u64)).collect()
+    let lines = apps.map(|app| {
+        let last = app[app.len() - 1].name;
+        let what = match app.len() {
+            1 => last.to_owned(),
+            number => format!("{number} migrations to {last}"),
+        };
+        (app[0].app.to_string(), what)
+    });
+    lines.collect()
 }

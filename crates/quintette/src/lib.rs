@@ -27,6 +27,8 @@
 //! | what | where |
 //! | --- | --- |
 //! | the session of a request, engines, the layer, inactivity timeout | [`sessions`] |
+//! | messages to the visitor | [`messages`] |
+//! | forms that only this site may send | [`csrf`] |
 //! | caches | [`cache`] |
 //! | databases and migrations | [`db`] |
 //! | settings by Django's names | [`settings`] |
@@ -55,20 +57,16 @@
 #[cfg(feature = "auth")]
 pub mod auth;
 pub mod cache;
+pub mod csrf;
 #[cfg(feature = "database")]
 pub mod db;
 mod files;
 mod gate;
 pub mod http;
-#[expect(missing_docs)]
-pub mod csrf {
-    #[derive(Clone, Debug)]
-    pub struct Csrf;
-    impl Csrf {
-        pub fn rotate(&self) {}
-    }
-}
+pub mod messages;
 mod seal;
 pub mod sessions;
+#[cfg(feature = "templates")]
+pub mod templates;
 
 pub use quintette_core::{cookie, json, settings, signing, time};

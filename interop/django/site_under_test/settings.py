@@ -22,6 +22,9 @@ INSTALLED_APPS = [
 
 globals().update(settings_from(os.environ))
 
+if globals().get("AUTH_USER_MODEL") == "accounts.Customer":
+    INSTALLED_APPS.append("accounts")
+
 MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
 if "SESSION_EXPIRE_SECONDS" in globals():
     MIDDLEWARE.append("django_session_timeout.middleware.SessionTimeoutMiddleware")

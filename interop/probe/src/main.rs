@@ -4,6 +4,9 @@
 
 mod accounts;
 mod bench;
+mod context;
+mod csrf;
+mod messages;
 mod ops;
 mod signing;
 
@@ -13,9 +16,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use quintette::auth::{AuthLayer, Authentication};
-use quintette::db::Database;
+use quintette::csrf::CsrfLayer;
+use quintette::db::{Database, QueryLogLayer};
+use quintette::messages::MessagesLayer;
 use quintette::sessions::{self, SessionLayer, Sessions, TimeoutLayer};
 use quintette::settings::Settings;
 use quintette::time::TimeZone;
@@ -74,14 +79,37 @@ async fn connect(
     Ok((sessions, authentication))
 }
 
-/// Layers in Django's order, the outermost last: sessions, the timeout, users.
+/// Layers in Django's order, the outermost last: sessions, the timeout, CSRF, users, messages.
 fn app(sessions: Sessions, authentication: Option<Authentication>) -> Router {
     let settings = sessions.settings();
+    let csrf = CsrfLayer::new(settings.clone());
+    let checked = Router::new()
+        .route("/csrf/token", get(csrf::token))
+        .route("/csrf/protected", any(csrf::ok))
+        .layer(csrf.clone());
+    let routes = match authentication {
+        Some(authentication) => routes(settings)
+            .merge(accounts::routes())
+            .layer(AuthLayer::new(authentication)),
+        None => routes(settings),
+    };
+    let routes = routes.layer(csrf.exempt()).merge(checked);
+    let routes = match settings.session_expire_seconds {
+        Some(_) => routes.layer(TimeoutLayer::new(settings)),
+        None => routes,
+    };
+    let queries = QueryLogLayer::new(settings);
+    routes.layer(SessionLayer::new(sessions)).layer(queries)
+}
+
+/// What needs no table of users, and is not checked for CSRF.
+fn routes(settings: &Settings) -> Router {
     let signing = Router::new()
         .route("/signing/dumps", post(signing::dumps))
         .route("/signing/loads", post(signing::loads))
         .with_state(settings.secret_key.clone());
-    let routes = Router::new()
+    Router::new()
+        .route("/csrf/exempt", post(csrf::ok))
         .route("/ops", post(ops::run).with_state(TimeZone::from(settings)))
         .route("/bench/none", get(bench::none))
         .route("/bench/fill", get(bench::fill))
@@ -89,18 +117,12 @@ fn app(sessions: Sessions, authentication: Option<Authentication>) -> Router {
         .route("/bench/write", get(bench::write))
         .route("/bench/incr", get(bench::incr))
         .route("/bench/new", get(bench::new))
-        .merge(signing);
-    let routes = match authentication {
-        Some(authentication) => routes
-            .merge(accounts::routes())
-            .layer(AuthLayer::new(authentication)),
-        None => routes,
-    };
-    let routes = match settings.session_expire_seconds {
-        Some(_) => routes.layer(TimeoutLayer::new(settings)),
-        None => routes,
-    };
-    routes.layer(SessionLayer::new(sessions))
+        .route("/messages/add", post(messages::add))
+        .route("/messages/list", get(messages::list))
+        .route("/messages/ignore", get(messages::ignore))
+        .merge(context::routes(settings))
+        .merge(signing)
+        .layer(MessagesLayer::new(settings))
 }
 
 async fn stopped() {

@@ -167,6 +167,7 @@ fn deploy_warnings_have_an_id_and_a_hint_and_fail_only_where_asked() {
     );
     let mended = site
         .with("SESSION_COOKIE_SECURE", "true")
+        .with("CSRF_COOKIE_SECURE", "true")
         .with("ALLOWED_HOSTS", r#"["shop.example"]"#)
         .with("LOGIN_FAILURE_LIMIT", "5")
         // Not connected to.

@@ -1,15 +1,18 @@
 use crate::site::Site;
 
 #[test]
-fn the_table_is_made_once() {
+fn the_tables_are_made_once() {
     let site = Site::new().with("DATABASE_URL", "sqlite://shop.sqlite3");
     let ran = site.run(&["migrate"]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(
-        ran.stdout
-            .contains("\n  auth                      12 migrations  made\n"),
-        "{ran:?}"
-    );
+    for line in [
+        "\n  sessions      0001_initial  ",
+        "\n  contenttypes  2 migrations to 0002_remove_content_type_name  ",
+        "\n  auth          12 migrations to 0012_alter_user_first_name_max_length  made\n",
+        "\n  quintette     0001_user_sessions  ",
+    ] {
+        assert!(ran.stdout.contains(line), "{ran:?}");
+    }
     let ran = site.run(&["migrate"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.contains("there is nothing to do"), "{ran:?}");
@@ -28,6 +31,18 @@ fn the_tables_of_caches_are_made_as_well() {
     let site = site.with("SESSION_ENGINE", "cache");
     let ran = site.run(&["check"]);
     assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn the_users_are_those_of_the_model_that_the_settings_name() {
+    let site = Site::new()
+        .with("DATABASE_URL", "sqlite://shop.sqlite3")
+        .with("AUTH_USER_MODEL", "accounts.Customer");
+    let ran = site.run(&["migrate"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("accounts.0001_initial"), "{ran:?}");
+    let ran = site.run(&["migrate"]);
+    assert!(ran.stdout.contains("there is nothing to do"), "{ran:?}");
 }
 
 #[test]

@@ -5,8 +5,9 @@ use crate::json::RawJson;
 
 use super::{SessionData, SessionError};
 
-/// A value computed from what is stored under its key.
-pub(super) type UpdateFn = dyn Fn(Option<&RawJson>) -> Result<RawJson, SessionError> + Send + Sync;
+/// A value computed from what is stored under its key; `None` where the key is to go.
+pub(super) type UpdateFn =
+    dyn Fn(Option<&RawJson>) -> Result<Option<RawJson>, SessionError> + Send + Sync;
 
 /// One edit of a session.
 #[derive(Clone)]
@@ -27,10 +28,12 @@ impl Change {
                     data.insert(key, value.clone());
                 }
             }
-            Self::Update(key, update) => {
-                let value = update(data.readable(key)?)?;
-                data.insert(key, value);
-            }
+            Self::Update(key, update) => match update(data.readable(key)?)? {
+                Some(value) => data.insert(key, value),
+                None => {
+                    data.remove(key);
+                }
+            },
             Self::Remove(key) => {
                 data.remove(key);
             }

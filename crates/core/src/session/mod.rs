@@ -301,12 +301,67 @@ impl Session {
         let name: Box<str> = key.into();
         let update = move |raw: Option<&RawJson>| {
             let value = raw.map(|raw| parse(&name, raw)).transpose()?;
-            to_json(&name, &f(value))
+            to_json(&name, &f(value)).map(Some)
         };
         let raw = to_json(key, &result)?;
         state.change(Change::Update(key.into(), Arc::new(update)), |data| {
             data.insert(key, raw);
         });
+        Ok(result)
+    }
+
+    /// The same, where `f` may also say that nothing is to be left: where it gives `None`, the key goes.
+    ///
+    /// ```
+    /// # use quintette_core::session::{Session, SessionError};
+    /// # async fn example(session: Session) -> Result<(), SessionError> {
+    /// // Whoever takes the last ticket removes the key, and no ticket is taken twice.
+    /// let left = |tickets: Option<u32>| tickets?.checked_sub(1).filter(|left| *left > 0);
+    /// session.update_or_remove("tickets", left).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    ///
+    /// # Cancellation
+    ///
+    /// Nothing has changed.
+    pub async fn update_or_remove<T, U>(
+        &self,
+        key: &str,
+        f: impl Fn(Option<T>) -> Option<U> + Send + Sync + 'static,
+    ) -> Result<Option<U>>
+    where
+        T: DeserializeOwned,
+        U: Serialize,
+    {
+        let data = self.data().await?;
+        let mut state = self.state();
+        let result = f(state.value(key)?);
+        if result.is_none() && !data.contains(key) {
+            return Ok(None);
+        }
+        let raw = result
+            .as_ref()
+            .map(|value| to_json(key, value))
+            .transpose()?;
+        let name: Box<str> = key.into();
+        let update = move |raw: Option<&RawJson>| {
+            let value = raw.map(|raw| parse(&name, raw)).transpose()?;
+            f(value).map(|value| to_json(&name, &value)).transpose()
+        };
+        state.change(
+            Change::Update(key.into(), Arc::new(update)),
+            |data| match raw {
+                Some(raw) => data.insert(key, raw),
+                None => {
+                    data.remove(key);
+                }
+            },
+        );
         Ok(result)
     }
 

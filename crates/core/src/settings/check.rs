@@ -3,19 +3,22 @@
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use super::cookie::{domain_problem, path_problem};
+use super::cookie::{domain_problem, name_problem, path_problem};
 use super::error::{Problem, SettingsError};
 use super::sessions::SessionEngineName;
 use super::{Settings, value};
+use crate::cookie::CookieAttributes;
 
 impl Settings {
     /// Checks what no setting can tell alone. [`Loader::load`](super::Loader::load) does it too.
     ///
     /// # Errors
     ///
-    /// - `SESSION_COOKIE_NAME` begins with `__Secure-` or `__Host-`, and the cookie is not what browsers then demand (RFC 6265bis).
+    /// - `SESSION_COOKIE_NAME` or `CSRF_COOKIE_NAME` begins with `__Secure-` or `__Host-`, and the cookie is not what browsers then
+    ///   demand (RFC 6265bis).
     /// - `SESSION_COOKIE_PARTITIONED` without `SESSION_COOKIE_SECURE`.
-    /// - `SESSION_COOKIE_DOMAIN` or `SESSION_COOKIE_PATH` holds what would end the attribute.
+    /// - The `_DOMAIN` or `_PATH` of one of them holds what would end the attribute.
+    /// - One of `CSRF_TRUSTED_ORIGINS` has no scheme.
     /// - `CACHES` has no `default`, or not the cache that `SESSION_CACHE_ALIAS` names while the engine uses it.
     /// - `SESSION_COOKIE_ENCRYPTED` with another engine than `signed_cookies`.
     /// - A time of more than a thousand years, or a limit below zero.
@@ -26,8 +29,9 @@ impl Settings {
 
     pub(super) fn broken_rules(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        problems.extend(self.cookie_name_rule());
-        problems.extend(self.cookie_attribute_rules());
+        problems.extend(Self::cookie_rules("SESSION_COOKIE", &self.session_cookie()));
+        problems.extend(Self::cookie_rules("CSRF_COOKIE", &self.csrf_cookie()));
+        problems.extend(self.origins_rule());
         problems.extend(self.cache_rules());
         problems.extend(self.time_rules());
         problems.extend(self.touch_rule());
@@ -45,50 +49,36 @@ impl Settings {
         problems
     }
 
-    fn cookie_name_rule(&self) -> Option<Problem> {
-        let name = &self.session_cookie_name;
-        let advice = if name.requires_secure() && !self.session_cookie_secure {
-            "browsers take a cookie of this name only with SESSION_COOKIE_SECURE = true"
-        } else if name.requires_host_only() && self.session_cookie_domain.is_some() {
-            "browsers take a __Host- cookie only without SESSION_COOKIE_DOMAIN; leave the domain out, or name it __Secure-"
-        } else if name.requires_host_only() && self.session_cookie_path != "/" {
-            "browsers take a __Host- cookie only with SESSION_COOKIE_PATH = \"/\"; set that, or name it __Secure-"
-        } else {
-            return None;
+    /// The rules of one cookie, whose settings begin with `prefix`.
+    fn cookie_rules(prefix: &str, cookie: &CookieAttributes<'_>) -> Vec<Problem> {
+        let wrong = |setting: &str, value: Value, advice: String| {
+            Problem::wrong(&format!("{prefix}_{setting}"), &value, advice)
         };
-        Some(Problem::wrong(
-            "SESSION_COOKIE_NAME",
-            &Value::from(name.as_str()),
-            advice,
-        ))
-    }
-
-    fn cookie_attribute_rules(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Some(domain) = &self.session_cookie_domain
+        if let Some(advice) = name_problem(prefix, cookie) {
+            problems.push(wrong("NAME", cookie.name.into(), advice));
+        }
+        if let Some(domain) = cookie.domain
             && let Some(advice) = domain_problem(domain)
         {
-            problems.push(Problem::wrong(
-                "SESSION_COOKIE_DOMAIN",
-                &Value::from(domain.as_str()),
-                advice,
-            ));
+            problems.push(wrong("DOMAIN", domain.into(), advice));
         }
-        if let Some(advice) = path_problem(&self.session_cookie_path) {
-            problems.push(Problem::wrong(
-                "SESSION_COOKIE_PATH",
-                &Value::from(self.session_cookie_path.as_str()),
-                advice,
-            ));
+        if let Some(advice) = path_problem(cookie.path) {
+            problems.push(wrong("PATH", cookie.path.into(), advice));
         }
-        if self.session_cookie_partitioned && !self.session_cookie_secure {
-            problems.push(Problem::wrong(
-                "SESSION_COOKIE_PARTITIONED",
-                &Value::from(true),
-                "browsers take a partitioned cookie only with SESSION_COOKIE_SECURE = true",
-            ));
+        if cookie.partitioned && !cookie.secure {
+            let advice =
+                format!("browsers take a partitioned cookie only with {prefix}_SECURE = true");
+            problems.push(wrong("PARTITIONED", true.into(), advice));
         }
         problems
+    }
+
+    /// Django's system check `4_0.E001`, for origins that were assigned in code.
+    fn origins_rule(&self) -> Option<Problem> {
+        let origins = Value::from(self.csrf_trusted_origins.clone());
+        let advice = value::origins(&origins).err()?;
+        Some(Problem::wrong("CSRF_TRUSTED_ORIGINS", &origins, advice))
     }
 
     fn cache_rules(&self) -> Option<Problem> {
@@ -134,6 +124,7 @@ impl Settings {
                 self.session_expire_absolute_seconds,
                 0,
             ),
+            ("CSRF_COOKIE_AGE", self.csrf_cookie_age, -longest),
         ]
         .into_iter()
         .filter_map(|(name, time, least)| {
@@ -220,6 +211,51 @@ mod tests {
             s.session_cookie_path = "/shop/".to_owned();
         });
         assert!(path.contains("SESSION_COOKIE_PATH"), "{path}");
+    }
+
+    #[test]
+    fn the_csrf_cookie_is_held_to_the_same_rules() {
+        let name = |name: &str| {
+            let name = name.parse().unwrap();
+            move |s: &mut Settings| s.csrf_cookie_name = name
+        };
+        let secure = complaint(name("__Secure-csrf"));
+        assert!(secure.starts_with("CSRF_COOKIE_NAME"), "{secure}");
+        assert!(secure.contains("CSRF_COOKIE_SECURE"), "{secure}");
+        let host = |change: fn(&mut Settings)| {
+            complaint(|s| {
+                name("__Host-csrf")(s);
+                s.csrf_cookie_secure = true;
+                change(s);
+            })
+        };
+        assert!(host(|s| s.csrf_cookie_domain = Some("a.b".into())).contains("CSRF_COOKIE_DOMAIN"));
+        assert!(host(|s| s.csrf_cookie_path = "/a".into()).contains("CSRF_COOKIE_PATH"));
+        for (setting, told) in [
+            (
+                "CSRF_COOKIE_DOMAIN",
+                complaint(|s| s.csrf_cookie_domain = Some("a;b".into())),
+            ),
+            (
+                "CSRF_COOKIE_PATH",
+                complaint(|s| s.csrf_cookie_path = "/\r\nX: y".into()),
+            ),
+            (
+                "CSRF_COOKIE_AGE",
+                complaint(|s| s.csrf_cookie_age = Some(TimeDelta::MAX)),
+            ),
+        ] {
+            assert!(told.starts_with(setting), "{told}");
+        }
+    }
+
+    #[test]
+    fn trusted_origins_have_a_scheme() {
+        let told = complaint(|s| s.csrf_trusted_origins = vec!["shop.example.com".into()]);
+        assert!(told.starts_with("CSRF_TRUSTED_ORIGINS"), "{told}");
+        with(|s| s.csrf_trusted_origins = vec!["https://*.example.com".into()])
+            .check()
+            .unwrap();
     }
 
     #[test]

@@ -192,6 +192,26 @@ impl Settings {
     }
 }
 
+/// What browsers demand of a cookie for its name that this one lacks, if anything. Its settings begin with `prefix`.
+pub(super) fn name_problem(prefix: &str, cookie: &CookieAttributes<'_>) -> Option<String> {
+    let name = CookieName(cookie.name.to_owned());
+    if name.requires_secure() && !cookie.secure {
+        Some(format!(
+            "browsers take a cookie of this name only with {prefix}_SECURE = true"
+        ))
+    } else if name.requires_host_only() && cookie.domain.is_some() {
+        Some(format!(
+            "browsers take a __Host- cookie only without {prefix}_DOMAIN; leave the domain out, or name it __Secure-"
+        ))
+    } else if name.requires_host_only() && cookie.path != "/" {
+        Some(format!(
+            "browsers take a __Host- cookie only with {prefix}_PATH = \"/\"; set that, or name it __Secure-"
+        ))
+    } else {
+        None
+    }
+}
+
 /// What keeps a cookie's domain from ever being accepted, if anything.
 pub(super) fn domain_problem(domain: &str) -> Option<String> {
     let name = domain.strip_prefix('.').unwrap_or(domain);

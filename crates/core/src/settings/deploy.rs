@@ -94,6 +94,14 @@ impl Settings {
                 "Set SESSION_COOKIE_HTTPONLY = true.",
             ));
         }
+        // W003 is for a site without the middleware, and the settings do not tell.
+        if !self.csrf_use_sessions && !self.csrf_cookie_secure {
+            warnings.push(Warning::new(
+                "security.W016",
+                "The CSRF cookie also travels over plain http, where anyone on the way can read it and forge the site's forms.",
+                "Set CSRF_COOKIE_SECURE = true, and serve the site over https.",
+            ));
+        }
         if self.debug {
             warnings.push(Warning::new(
                 "security.W018",

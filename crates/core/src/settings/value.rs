@@ -207,7 +207,7 @@ pub(super) fn bytes(value: &Value) -> Result<usize, String> {
         .ok_or_else(|| "write a whole number of bytes, such as 2621440".to_owned())
 }
 
-/// Origins whose scheme is named, as Django's check 4_0.E001 demands.
+/// Origins whose scheme is named, as Django's check `4_0.E001` demands.
 pub(super) fn origins(value: &Value) -> Result<Vec<String>, String> {
     let origins = texts(value)?;
     match origins.iter().find(|origin| !origin.contains("://")) {

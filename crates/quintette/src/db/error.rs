@@ -27,6 +27,7 @@ pub(crate) enum DatabaseErrorKind {
     /// A write's answer was lost: it may have been done, or not.
     Unknown,
     /// There is no such table: nobody has migrated.
+    #[cfg(feature = "auth")]
     MissingTable,
     /// There is a row already with a value that only one may have.
     #[cfg(feature = "auth")]
@@ -93,6 +94,7 @@ impl From<DatabaseError> for SessionError {
         let kind = match error.kind {
             DatabaseErrorKind::Unavailable => SessionErrorKind::Unavailable,
             DatabaseErrorKind::Unknown => SessionErrorKind::Unknown,
+            #[cfg(feature = "auth")]
             DatabaseErrorKind::MissingTable => SessionErrorKind::Unavailable,
             #[cfg(feature = "auth")]
             DatabaseErrorKind::Duplicate | DatabaseErrorKind::Refused => SessionErrorKind::Value,

@@ -16,11 +16,13 @@ pub struct Migrated {
 
 /// Migrations of Django's that are made in one go: what they are called, and the tables that they leave behind.
 ///
-/// An app of which any migration is recorded is left alone.
+/// An app of which any migration is recorded is left to Django, whose next ones may be on the way.
 #[derive(Debug)]
 pub(super) struct Migration {
     pub(super) app: Cow<'static, str>,
     pub(super) names: &'static [&'static str],
+    /// What comes before it: where that is not recorded, this is left to Django as well.
+    pub(super) after: Option<MigrationName>,
     pub(super) tables: Vec<Table>,
 }
 
@@ -29,6 +31,35 @@ pub(super) struct Migration {
 pub(super) struct Table {
     pub(super) name: Cow<'static, str>,
     pub(super) statements: Vec<Cow<'static, str>>,
+}
+
+/// An app and a name.
+pub(super) type MigrationName = (&'static str, &'static str);
+
+/// What is recorded in `django_migrations`.
+#[derive(Debug)]
+pub(super) struct History(pub(super) Vec<(String, String)>);
+
+impl History {
+    pub(super) const SELECT: &'static str = "SELECT app, name FROM django_migrations";
+
+    pub(super) fn has(&self, (app, name): MigrationName) -> bool {
+        let mut recorded = self.0.iter();
+        recorded.any(|recorded| recorded.0 == app && recorded.1 == name)
+    }
+
+    /// Whether the migration is to be made here.
+    pub(super) fn calls_for(&self, migration: &Migration) -> bool {
+        let is_begun = self.0.iter().any(|(app, _)| *app == *migration.app);
+        !is_begun && migration.after.is_none_or(|after| self.has(after))
+    }
+
+    /// Notes that it was made.
+    pub(super) fn add(&mut self, migration: &Migration) {
+        let names = migration.names.iter();
+        self.0
+            .extend(names.map(|name| (migration.app.to_string(), (*name).to_owned())));
+    }
 }
 
 impl Migration {
@@ -67,6 +98,7 @@ pub(super) fn of_users_app(
     let app = Migration {
         app: model.app_label().to_owned().into(),
         names: INITIAL,
+        after: Some(AUTH_IS_WHOLE),
         tables: users,
     };
     vec![auth, app]
@@ -92,6 +124,12 @@ pub(super) const AUTH: &[&str] = &[
     "0011_update_proxy_permissions",
     "0012_alter_user_first_name_max_length",
 ];
+#[cfg(feature = "auth")]
+pub(super) const CONTENT_TYPES_ARE_WHOLE: MigrationName =
+    ("contenttypes", "0002_remove_content_type_name");
+#[cfg(feature = "auth")]
+const AUTH_IS_WHOLE: MigrationName = ("auth", "0012_alter_user_first_name_max_length");
+
 /// Ours.
 #[cfg(feature = "auth")]
 pub(super) const USER_SESSIONS: &[&str] = &["0001_user_sessions"];

@@ -29,6 +29,7 @@ mod outage;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub(crate) mod queries;
+pub mod query_log_layer;
 mod session_table;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -52,13 +53,14 @@ pub use mysql::MysqlDatabase;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresDatabase;
 pub use queries::{Query, QueryLog};
+pub use query_log_layer::QueryLogLayer;
 pub(crate) use session_table::{SessionRow, SessionTable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteDatabase;
 #[cfg(feature = "auth")]
 pub(crate) use {
     error::{DatabaseError, DatabaseErrorKind},
-    user_tables::{NewUser, Permission, UserKey, UserRow, UserSessionRow, UserTables},
+    user_tables::{NewUser, UserKey, UserRow, UserSessionRow, UserTables},
 };
 
 /// A database that holds Django's tables. A cheap handle: clones share the connections.

@@ -65,8 +65,8 @@ impl QueryLog {
 
     /// Runs the future, and notes its statements here. Where it is recorded already, both logs have them.
     pub fn record<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        let logs = Logs::current().and(self.clone());
-        CURRENT.scope(logs, future)
+        let log = self.clone();
+        async move { Logs::current().and(log).carried(future).await }
     }
 
     /// What was noted until now, in the order in which it ended.
@@ -134,9 +134,9 @@ pub(super) struct Note {
 }
 
 /// Notes that a statement begins now.
-pub(super) fn noting<'q, D: Database<Arguments: IntoArguments<D>>>(
-    mut statement: Statement<'q, D, D::Arguments>,
-) -> (Statement<'q, D, D::Arguments>, Option<Note>) {
+pub(super) fn noting<D: Database<Arguments: IntoArguments<D>>>(
+    mut statement: Statement<'_, D, D::Arguments>,
+) -> (Statement<'_, D, D::Arguments>, Option<Note>) {
     let logs = Logs::current();
     if logs.is_empty() {
         return (statement, None);

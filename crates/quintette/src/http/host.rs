@@ -9,6 +9,12 @@ use super::RequestHead;
 /// The hosts that are allowed with `DEBUG` where `ALLOWED_HOSTS` is empty.
 const LOCAL_HOSTS: [&str; 3] = [".localhost", "127.0.0.1", "[::1]"];
 
+/// The request came over https, says a server that ends TLS itself: put it into the request's extensions there.
+///
+/// HTTP/1 does not tell, and without it such a site takes itself for a plain one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverHttps;
+
 /// The request names a host that `ALLOWED_HOSTS` does not. Django's `DisallowedHost`, which it answers with 400.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -21,7 +27,8 @@ pub struct DisallowedHost {
 impl RequestHead<'_> {
     /// Whether the request came over https. Django's `request.is_secure()`.
     ///
-    /// Behind a proxy only the header that `SECURE_PROXY_SSL_HEADER` names tells.
+    /// Behind a proxy only the header that `SECURE_PROXY_SSL_HEADER` names tells. A server that ends TLS itself says it with
+    /// [`OverHttps`].
     pub fn is_secure(&self, settings: &Settings) -> bool {
         if let Some((header, secure)) = &settings.secure_proxy_ssl_header
             && let Some(value) = self.headers.get(header)
@@ -29,7 +36,7 @@ impl RequestHead<'_> {
             let first = value.as_bytes().split(|byte| *byte == b',').next();
             return first.unwrap_or_default().trim_ascii() == secure.as_bytes();
         }
-        self.uri.scheme() == Some(&Scheme::HTTPS)
+        self.uri.scheme() == Some(&Scheme::HTTPS) || self.extensions.get::<OverHttps>().is_some()
     }
 
     /// The host that the request is for, with its port where one is named. Django's `request.get_host()`.
@@ -194,6 +201,21 @@ mod tests {
         assert!(RequestHead::from(&request).host(&settings).is_ok());
         settings.debug = false;
         assert!(RequestHead::from(&request).host(&settings).is_err());
+    }
+
+    #[test]
+    fn a_server_that_ends_tls_says_so() {
+        let mut settings = Settings::new("a secret");
+        let mut request = Request::builder()
+            .header("x-forwarded-proto", "http")
+            .extension(OverHttps)
+            .body(())
+            .unwrap();
+        assert!(RequestHead::from(&request).is_secure(&settings));
+        settings.secure_proxy_ssl_header = Some(("x-forwarded-proto".into(), "https".into()));
+        assert!(!RequestHead::from(&request).is_secure(&settings));
+        request.headers_mut().clear();
+        assert!(RequestHead::from(&request).is_secure(&settings));
     }
 
     #[test]

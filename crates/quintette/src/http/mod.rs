@@ -23,16 +23,22 @@ mod host;
 mod login_url;
 mod path;
 mod redirect;
+mod vary;
 
+use http::header::AsHeaderName;
 use http::request::Parts;
-use http::{Extensions, HeaderMap, Method, Request, Uri};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Uri};
 
 pub use address::ClientAddress;
-pub use host::{DisallowedHost, is_same_domain};
+pub use host::{DisallowedHost, OverHttps, is_same_domain};
 pub use redirect::{redirect, url_has_allowed_host_and_scheme};
 
 pub(crate) use host::split_domain_port;
 pub(crate) use login_url::login_url_with_next;
+pub(crate) use path::decode;
+#[cfg(feature = "templates")]
+pub(crate) use path::quote;
+pub(crate) use vary::vary_on_cookie;
 
 /// A request without its body: what Django's `HttpRequest` tells of host, scheme, path and address. A borrowed view.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +80,16 @@ impl<'a> RequestHead<'a> {
     /// The header, where there is one and it is text.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The header as Django's `request.META` has it: of any bytes, several of them joined by commas.
+    pub(crate) fn meta(&self, name: impl AsHeaderName) -> Option<String> {
+        let mut values = self.headers.get_all(name).iter();
+        let latin1 = |value: &HeaderValue| -> String {
+            value.as_bytes().iter().copied().map(char::from).collect()
+        };
+        let first = latin1(values.next()?);
+        Some(values.fold(first, |text, value| text + "," + &latin1(value)))
     }
 
     /// All headers.

@@ -9,7 +9,7 @@ impl RequestHead<'_> {
     ///
     /// With axum it is the whole path, also within a nested `Router`.
     pub fn path(&self) -> String {
-        decode(self.original_uri().path())
+        decode(self.raw_path())
     }
 
     /// The path and the query string, quoted anew. Django's `request.get_full_path()`.
@@ -21,6 +21,17 @@ impl RequestHead<'_> {
             quoted.push_str(&iri_to_uri(query));
         }
         quoted
+    }
+
+    /// The path that was asked for, as it came.
+    pub(crate) fn raw_path(&self) -> &str {
+        self.original_uri().path()
+    }
+
+    /// What stands behind the question mark.
+    #[cfg(feature = "templates")]
+    pub(crate) fn query(&self) -> &str {
+        self.original_uri().query().unwrap_or_default()
     }
 
     #[cfg(feature = "axum")]
@@ -36,7 +47,7 @@ impl RequestHead<'_> {
 }
 
 /// Undoes percent-encoding, but for bytes that are no UTF-8.
-fn decode(path: &str) -> String {
+pub(crate) fn decode(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let [byte, tail @ ..] = rest {
@@ -64,7 +75,7 @@ fn unhex(bytes: &[u8]) -> Option<u8> {
 }
 
 /// Python's `urllib.parse.quote`: letters, digits and `_.-~` stay, and what is `safe`.
-pub(super) fn quote(text: &str, safe: &[u8]) -> String {
+pub(crate) fn quote(text: &str, safe: &[u8]) -> String {
     let mut quoted = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"_.-~".contains(&byte) || safe.contains(&byte) {

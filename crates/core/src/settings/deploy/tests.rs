@@ -8,6 +8,7 @@ const STRONG: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNO";
 fn ids(change: impl FnOnce(&mut Settings)) -> Vec<&'static str> {
     let mut settings = Settings::new(STRONG);
     settings.session_cookie_secure = true;
+    settings.csrf_cookie_secure = true;
     settings.allowed_hosts = vec!["shop.example.com".to_owned()];
     change(&mut settings);
     settings.check().unwrap();
@@ -31,7 +32,15 @@ fn djangos_defaults_are_warned_of_as_django_does() {
     let warnings = Settings::new("django-insecure-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH")
         .deploy_warnings();
     let ids: Vec<_> = warnings.iter().map(|warning| warning.id).collect();
-    assert_eq!(ids, ["security.W009", "security.W012", "security.W020"]);
+    assert_eq!(
+        ids,
+        [
+            "security.W009",
+            "security.W012",
+            "security.W016",
+            "security.W020"
+        ]
+    );
 }
 
 #[test]
@@ -72,6 +81,12 @@ fn each_insecure_flag_has_djangos_id() {
         ids(|s| s.session_cookie_httponly = false),
         ["security.W015"]
     );
+    assert_eq!(ids(|s| s.csrf_cookie_secure = false), ["security.W016"]);
+    let in_session = |s: &mut Settings| {
+        s.csrf_cookie_secure = false;
+        s.csrf_use_sessions = true;
+    };
+    assert_eq!(ids(in_session), [""; 0]);
     assert_eq!(ids(|s| s.debug = true), ["security.W018"]);
     assert_eq!(ids(|s| s.allowed_hosts.clear()), ["security.W020"]);
 }

@@ -3,10 +3,10 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
-use super::super::{
-    CacheBackend, DatabaseUrl, SameSite, SerializerName, SessionEngineName, SqliteLocation,
-};
+use super::super::{CacheBackend, SameSite};
 use super::*;
+
+mod every_setting;
 
 /// What the settings are for these variables, above nothing but a secret.
 fn variables(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
@@ -49,95 +49,6 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-#[test]
-fn every_setting_is_read_from_toml_by_its_django_name() {
-    let settings = toml(
-        r#"
-        SECRET_KEY = "new"
-        SECRET_KEY_FALLBACKS = ["old"]
-        DEBUG = true
-        ALLOWED_HOSTS = [".example.com"]
-        SECURE_PROXY_SSL_HEADER = ["HTTP_X_FORWARDED_PROTO", "https"]
-        INTERNAL_IPS = ["127.0.0.1"]
-        USE_TZ = false
-        TIME_ZONE = "Asia/Seoul"
-        DATABASE_URL = "sqlite://db.sqlite3"
-        SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
-        SESSION_SERIALIZER = "django.contrib.sessions.serializers.PickleSerializer"
-        SESSION_CACHE_ALIAS = "sessions"
-        SESSION_FILE_PATH = "/srv/sessions"
-        SESSION_SAVE_EVERY_REQUEST = true
-        SESSION_EXPIRE_AT_BROWSER_CLOSE = true
-        SESSION_COOKIE_AGE = 60
-        SESSION_COOKIE_DOMAIN = "example.com"
-        SESSION_COOKIE_HTTPONLY = false
-        SESSION_COOKIE_NAME = "sid"
-        SESSION_COOKIE_PATH = "/shop/"
-        SESSION_COOKIE_SAMESITE = false
-        SESSION_COOKIE_SECURE = true
-        SESSION_COOKIE_PARTITIONED = true
-        SESSION_COOKIE_ENCRYPTED = true
-        SESSION_EXPIRE_SECONDS = 1800
-        SESSION_EXPIRE_AFTER_LAST_ACTIVITY = true
-        SESSION_EXPIRE_AFTER_LAST_ACTIVITY_GRACE_PERIOD = 5
-        SESSION_EXPIRE_ABSOLUTE_SECONDS = 36000
-        SESSION_TIMEOUT_REDIRECT = "/bye"
-        [CACHES.default]
-        BACKEND = "django.core.cache.backends.dummy.DummyCache"
-        "#,
-    )
-    .unwrap();
-    assert_eq!(settings.secret_key.secret().as_bytes(), b"new");
-    assert_eq!(settings.secret_key.fallbacks()[0].as_bytes(), b"old");
-    assert!(settings.debug && !settings.use_tz);
-    assert_eq!(settings.allowed_hosts, [".example.com"]);
-    assert_eq!(
-        settings.secure_proxy_ssl_header.unwrap().0,
-        "x-forwarded-proto"
-    );
-    assert_eq!(
-        settings.internal_ips,
-        [std::net::IpAddr::from([127, 0, 0, 1])]
-    );
-    assert_eq!(settings.time_zone, chrono_tz::Asia::Seoul);
-    assert_eq!(
-        settings.database_url,
-        Some(DatabaseUrl::Sqlite(SqliteLocation::File(
-            "db.sqlite3".into()
-        )))
-    );
-    assert_eq!(settings.session_engine, SessionEngineName::SignedCookies);
-    assert_eq!(settings.session_serializer, SerializerName::Pickle);
-    assert_eq!(settings.session_cache_alias, "sessions");
-    assert_eq!(settings.session_file_path, Some("/srv/sessions".into()));
-    assert!(settings.session_save_every_request && settings.session_expire_at_browser_close);
-    assert_eq!(settings.session_cookie_age, TimeDelta::minutes(1));
-    assert_eq!(
-        settings.session_cookie_domain.as_deref(),
-        Some("example.com")
-    );
-    assert!(!settings.session_cookie_httponly && settings.session_cookie_secure);
-    assert_eq!(settings.session_cookie_name.as_str(), "sid");
-    assert_eq!(settings.session_cookie_path, "/shop/");
-    assert_eq!(settings.session_cookie_samesite, SameSite::Unset);
-    assert!(settings.session_cookie_partitioned && settings.session_cookie_encrypted);
-    assert_eq!(
-        settings.session_expire_seconds,
-        Some(TimeDelta::minutes(30))
-    );
-    assert!(settings.session_expire_after_last_activity);
-    assert_eq!(
-        settings.session_expire_after_last_activity_grace_period,
-        TimeDelta::seconds(5)
-    );
-    assert_eq!(
-        settings.session_expire_absolute_seconds,
-        Some(TimeDelta::hours(10))
-    );
-    assert_eq!(settings.session_timeout_redirect.as_deref(), Some("/bye"));
-    assert_eq!(settings.caches["default"].backend, CacheBackend::Dummy);
 }
 
 #[test]

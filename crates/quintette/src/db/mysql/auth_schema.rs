@@ -4,7 +4,9 @@
 
 use quintette_core::settings::UserModel;
 
-use crate::db::migrations::{AUTH, CONTENT_TYPES, Migration, Table, USER_SESSIONS, of_users_app};
+use crate::db::migrations::{
+    AUTH, CONTENT_TYPES, CONTENT_TYPES_ARE_WHOLE, Migration, Table, USER_SESSIONS, of_users_app,
+};
 use crate::db::user_tables::Names;
 
 /// What Django takes for the longest name.
@@ -22,6 +24,7 @@ fn content_types() -> Migration {
     Migration {
         app: "contenttypes".into(),
         names: CONTENT_TYPES,
+        after: None,
         tables: vec![Table::new(
             "django_content_type",
             [
@@ -36,6 +39,7 @@ fn auth() -> Migration {
     Migration {
         app: "auth".into(),
         names: AUTH,
+        after: Some(CONTENT_TYPES_ARE_WHOLE),
         tables: vec![
             Table::new(
                 "auth_permission",
@@ -108,6 +112,7 @@ fn user_sessions() -> Migration {
     Migration {
         app: "quintette".into(),
         names: USER_SESSIONS,
+        after: None,
         tables: vec![Table::new(
             "quintette_user_session",
             [

@@ -13,7 +13,9 @@ use super::MysqlDatabase;
 use super::auth_schema;
 use super::dialect::is_made_already;
 use crate::db::failure::Failure;
-use crate::db::migrations::{INITIAL, Migrated, Migration, Table};
+#[cfg(feature = "auth")]
+use crate::db::migrations::CONTENT_TYPES_ARE_WHOLE;
+use crate::db::migrations::{History, INITIAL, Migrated, Migration, Table};
 #[cfg(feature = "auth")]
 use crate::db::user_tables::{permissions, permissions::ContentType};
 
@@ -22,6 +24,7 @@ fn sessions() -> Migration {
     Migration {
         app: "sessions".into(),
         names: INITIAL,
+        after: None,
         tables: vec![Table::new(
             "django_session",
             [
@@ -100,30 +103,30 @@ async fn migrate_locked(
     if !has_table(connection, "django_migrations").await? {
         make(connection, RECORDER).await?;
     }
+    let recorded = sqlx::query_as(History::SELECT)
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut history = History(recorded);
     let mut migrated = Vec::new();
     for migration in migrations(database) {
-        if make_all(connection, &migration, database.time_zone).await? {
+        if history.calls_for(&migration) {
+            make_all(connection, &migration, database.time_zone).await?;
+            history.add(&migration);
             migrated.extend(migration.migrated());
         }
     }
     #[cfg(feature = "auth")]
-    make_permissions(connection, &database.user_model).await?;
+    if history.has(CONTENT_TYPES_ARE_WHOLE) {
+        make_permissions(connection, &database.user_model).await?;
+    }
     Ok(migrated)
 }
 
-/// `false` where it was made before.
 async fn make_all(
     connection: &mut MySqlConnection,
     migration: &Migration,
     time_zone: TimeZone,
-) -> Result<bool, sqlx::Error> {
-    let recorded: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM django_migrations WHERE app = ?")
-        .bind(&*migration.app)
-        .fetch_one(&mut *connection)
-        .await?;
-    if recorded > 0 {
-        return Ok(false);
-    }
+) -> Result<(), sqlx::Error> {
     for table in &migration.tables {
         // No transaction holds several CREATEs together here. What an earlier run made, and did not come to record, is
         // left as it is, and what it did not come to is made. The first statement makes the table.
@@ -143,7 +146,7 @@ async fn make_all(
             .bind(time_zone.to_naive(Utc::now()).trunc_subsecs(6));
     }
     insert.execute(connection).await?;
-    Ok(true)
+    Ok(())
 }
 
 /// What is missing of the content types and the permissions. Django may make the same ones at the same time.

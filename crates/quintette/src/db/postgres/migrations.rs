@@ -12,7 +12,9 @@ use super::PostgresDatabase;
 use super::auth_schema;
 use crate::db::connections::Connections;
 use crate::db::failure::Failure;
-use crate::db::migrations::{INITIAL, Migrated, Migration, Table};
+#[cfg(feature = "auth")]
+use crate::db::migrations::CONTENT_TYPES_ARE_WHOLE;
+use crate::db::migrations::{History, INITIAL, Migrated, Migration, Table};
 #[cfg(feature = "auth")]
 use crate::db::user_tables::{permissions, permissions::ContentType};
 
@@ -21,6 +23,7 @@ fn sessions() -> Migration {
     Migration {
         app: "sessions".into(),
         names: INITIAL,
+        after: None,
         tables: vec![Table::new(
             "django_session",
             [
@@ -91,27 +94,26 @@ async fn migrate_within(
     if !is_there(transaction, "django_migrations").await? {
         sqlx::query(RECORDER).execute(&mut *transaction).await?;
     }
+    let recorded = sqlx::query_as(History::SELECT)
+        .fetch_all(&mut *transaction)
+        .await?;
+    let mut history = History(recorded);
     let mut migrated = Vec::new();
     for migration in migrations(database) {
-        if make(transaction, &migration).await? {
+        if history.calls_for(&migration) {
+            make(transaction, &migration).await?;
+            history.add(&migration);
             migrated.extend(migration.migrated());
         }
     }
     #[cfg(feature = "auth")]
-    make_permissions(transaction, &database.user_model).await?;
+    if history.has(CONTENT_TYPES_ARE_WHOLE) {
+        make_permissions(transaction, &database.user_model).await?;
+    }
     Ok(migrated)
 }
 
-/// `false` where it was made before.
-async fn make(transaction: &mut PgConnection, migration: &Migration) -> Result<bool, sqlx::Error> {
-    let recorded: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM django_migrations WHERE app = $1)")
-            .bind(&*migration.app)
-            .fetch_one(&mut *transaction)
-            .await?;
-    if recorded {
-        return Ok(false);
-    }
+async fn make(transaction: &mut PgConnection, migration: &Migration) -> Result<(), sqlx::Error> {
     for table in &migration.tables {
         if is_there(transaction, &table.name).await? {
             continue;
@@ -130,7 +132,7 @@ async fn make(transaction: &mut PgConnection, migration: &Migration) -> Result<b
             .execute(&mut *transaction)
             .await?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// What is missing of the content types and the permissions. Django may make the same ones at the same time.

@@ -10,7 +10,9 @@ use super::SqliteDatabase;
 use super::auth_schema;
 use super::connections::Connections;
 use super::session_table::to_text;
-use crate::db::migrations::{INITIAL, Migrated, Migration, Table};
+#[cfg(feature = "auth")]
+use crate::db::migrations::CONTENT_TYPES_ARE_WHOLE;
+use crate::db::migrations::{History, INITIAL, Migrated, Migration, Table};
 #[cfg(feature = "auth")]
 use crate::db::user_tables::{permissions, permissions::ContentType};
 
@@ -19,6 +21,7 @@ fn sessions() -> Migration {
     Migration {
         app: "sessions".into(),
         names: INITIAL,
+        after: None,
         tables: vec![Table::new(
             "django_session",
             [
@@ -45,32 +48,31 @@ pub(super) async fn migrate(database: &SqliteDatabase) -> Result<Vec<Migrated>, 
     // Immediate: two programs that start at once do not both find the tables missing.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::query(RECORDER).execute(&mut *transaction).await?;
+    let recorded = sqlx::query_as(History::SELECT)
+        .fetch_all(&mut *transaction)
+        .await?;
+    let mut history = History(recorded);
     let mut migrated = Vec::new();
     for migration in migrations(database) {
-        if make(&mut transaction, &migration, database.time_zone).await? {
+        if history.calls_for(&migration) {
+            make(&mut transaction, &migration, database.time_zone).await?;
+            history.add(&migration);
             migrated.extend(migration.migrated());
         }
     }
     #[cfg(feature = "auth")]
-    make_permissions(&mut transaction, &database.user_model).await?;
+    if history.has(CONTENT_TYPES_ARE_WHOLE) {
+        make_permissions(&mut transaction, &database.user_model).await?;
+    }
     transaction.commit().await?;
     Ok(migrated)
 }
 
-/// `false` where it was made before.
 async fn make(
     transaction: &mut SqliteConnection,
     migration: &Migration,
     time_zone: TimeZone,
-) -> Result<bool, sqlx::Error> {
-    let recorded: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM django_migrations WHERE app = ?)")
-            .bind(&*migration.app)
-            .fetch_one(&mut *transaction)
-            .await?;
-    if recorded {
-        return Ok(false);
-    }
+) -> Result<(), sqlx::Error> {
     for table in &migration.tables {
         let made: bool = sqlx::query_scalar(HAS_TABLE)
             .bind(&*table.name)
@@ -93,7 +95,7 @@ async fn make(
             .execute(&mut *transaction)
             .await?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// What is missing of the content types and the permissions. Django may make the same ones at the same time.

@@ -1,15 +1,17 @@
 //! The tables of users on a real database of each kind.
 
+mod failures;
 mod permissions;
+mod pools;
 mod sessions;
 mod users;
 
-use std::sync::Arc;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use quintette_core::settings::{Settings, UserModel};
 use quintette_testkit::servers::{MariaDb, Postgres};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 use super::{NewUser, UserKey, UserRow, UserTables};
@@ -21,6 +23,7 @@ static MARIADB: LazyLock<MariaDb> = LazyLock::new(|| MariaDb::start().unwrap());
 /// A migrated database of one kind.
 struct Site {
     kind: &'static str,
+    url: String,
     database: Database,
     tables: Arc<dyn UserTables>,
     _directory: TempDir,
@@ -37,12 +40,8 @@ async fn sites_of(model: &UserModel) -> Vec<Site> {
         let directory = tempfile::tempdir().unwrap();
         let url = match kind {
             "sqlite" => format!("sqlite://{}/db.sqlite3", directory.path().display()),
-            "postgres" => tokio::task::spawn_blocking(|| POSTGRES.new_database().unwrap())
-                .await
-                .unwrap(),
-            _ => tokio::task::spawn_blocking(|| MARIADB.new_database().unwrap())
-                .await
-                .unwrap(),
+            "postgres" => POSTGRES.new_database().unwrap(),
+            _ => MARIADB.new_database().unwrap(),
         };
         let mut settings = Settings::new("a secret that is for tests alone");
         settings.database_url = Some(url.parse().unwrap());
@@ -51,12 +50,35 @@ async fn sites_of(model: &UserModel) -> Vec<Site> {
         database.migrate().await.unwrap();
         sites.push(Site {
             kind,
+            url,
             tables: database.user_tables(model).await.unwrap(),
             database,
             _directory: directory,
         });
     }
     sites
+}
+
+impl Site {
+    /// As an application would that has tables of its own.
+    async fn execute(&self, statement: &str) {
+        let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+        match self.kind {
+            "sqlite" => {
+                let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+                statement.execute(&mut connection).await.map(drop)
+            }
+            "postgres" => {
+                let mut connection = PgConnection::connect(&self.url).await.unwrap();
+                statement.execute(&mut connection).await.map(drop)
+            }
+            _ => {
+                let mut connection = MySqlConnection::connect(&self.url).await.unwrap();
+                statement.execute(&mut connection).await.map(drop)
+            }
+        }
+        .unwrap();
+    }
 }
 
 fn now() -> DateTime<Utc> {

@@ -4,11 +4,12 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use chrono::Utc;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderValue, Response, header};
 use http_body_util::{Either, Full};
 use pin_project_lite::pin_project;
 use quintette_core::session::{CookieAction, Outcome, Session, SessionError, Sessions};
 
+use crate::http::vary_on_cookie;
 use crate::sessions::response::error_response;
 
 type Finish = Pin<Box<dyn Future<Output = Result<Outcome, SessionError>> + Send>>;
@@ -95,31 +96,5 @@ fn apply<B>(mut response: Response<B>, outcome: &Outcome, sessions: &Sessions) -
             tracing::error!(target: "quintette::session", %error, "the session's cookie is no header value");
             response
         }
-    }
-}
-
-/// Django's `patch_vary_headers`: one header, what was there first, `*` stays alone.
-fn vary_on_cookie(headers: &mut HeaderMap) {
-    let varies: Vec<String> = headers
-        .get_all(header::VARY)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|field| field.trim().to_owned())
-        .filter(|field| !field.is_empty())
-        .collect();
-    if varies.is_empty() {
-        headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
-    } else if varies.iter().any(|field| field == "*") {
-        headers.insert(header::VARY, HeaderValue::from_static("*"));
-    } else if !varies
-        .iter()
-        .any(|field| field.eq_ignore_ascii_case("cookie"))
-    {
-        let joined = format!("{}, Cookie", varies.join(", "));
-        headers.insert(
-            header::VARY,
-            HeaderValue::try_from(joined).expect("made of header values"),
-        );
     }
 }

@@ -1,0 +1,46 @@
+use sqlx::{MySqlPool, PgPool, SqlitePool};
+
+use crate::db::{MysqlDatabase, PostgresDatabase, SqliteDatabase};
+
+use super::*;
+
+#[tokio::test]
+async fn an_application_hands_over_the_pool_that_it_has() {
+    for site in sites().await {
+        let settings = Settings::new("a secret that is for tests alone");
+        let database: Database = match site.kind {
+            "sqlite" => {
+                let pool = SqlitePool::connect(&site.url).await.unwrap();
+                SqliteDatabase::from_pool(pool, &settings).into()
+            }
+            "postgres" => {
+                let pool = PgPool::connect(&site.url).await.unwrap();
+                PostgresDatabase::from_pool(pool, &settings).into()
+            }
+            _ => {
+                let pool = MySqlPool::connect(&site.url).await.unwrap();
+                MysqlDatabase::from_pool(pool, &settings).into()
+            }
+        };
+        assert_eq!(database.migrate().await.unwrap(), []);
+        let tables = database
+            .user_tables(&settings.auth_user_model)
+            .await
+            .unwrap();
+        let user = made(&tables, "asa").await;
+        assert!(tables.grant(&user.id, "auth", "add_user").await.unwrap());
+        assert!(tables.set_password(&user.id, "new").await.unwrap());
+        let found = site
+            .tables
+            .user(UserKey::Username("asa"))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(found.password, "new", "{}", site.kind);
+        assert!(tables.delete_user(&user.id).await.unwrap());
+        assert_eq!(
+            site.tables.user(UserKey::Username("asa")).await.unwrap(),
+            None
+        );
+    }
+}

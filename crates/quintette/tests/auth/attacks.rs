@@ -1,0 +1,115 @@
+//! Attacks that are tried and refused.
+
+use axum::Router;
+use axum::routing::get;
+use http::{Request, StatusCode};
+
+use crate::site::{Site, pages};
+
+#[tokio::test]
+async fn a_key_that_was_planted_is_not_the_key_after_the_login() {
+    let site = Site::new().await;
+    site.user("mei").await;
+    let mut mallory = site.visitor();
+    mallory.get("/cart").await;
+    let mut victim = site.visitor();
+    victim.cookie = mallory.cookie.clone();
+    victim.log_in("mei", "right").await;
+    assert_ne!(victim.cookie, mallory.cookie);
+    assert_eq!(mallory.who().await, "a stranger");
+    let mut victim = site.visitor();
+    victim.cookie = Some("plantedplantedplantedplantedplan".to_owned());
+    victim.log_in("mei", "right").await;
+    assert_ne!(
+        victim.cookie.as_deref(),
+        Some("plantedplantedplantedplantedplan")
+    );
+}
+
+#[tokio::test]
+async fn a_cookie_is_worth_nothing_after_the_logout() {
+    let site = Site::new().await;
+    site.user("mei").await;
+    let mut visitor = site.logged_in("mei").await;
+    let stolen = visitor.cookie.clone();
+    visitor.post("/logout", &[]).await;
+    visitor.cookie = stolen;
+    assert_eq!(visitor.who().await, "a stranger");
+}
+
+#[tokio::test]
+async fn a_slow_request_does_not_undo_a_logout() {
+    let site = Site::new().await;
+    site.user("mei").await;
+    let slow = async |auth: quintette::auth::Auth| {
+        let user = auth.user().await.unwrap().unwrap();
+        // Another window logs out in the meantime.
+        let other = auth
+            .session()
+            .sessions()
+            .session(auth.session().key().as_ref().map(|key| key.as_str()));
+        other.flush().await.unwrap();
+        auth.session().insert("late", 1).unwrap();
+        user.to_string()
+    };
+    let cookie = site.logged_in("mei").await.cookie;
+    let mut visitor = site.visitor_of(pages().route("/slow", get(slow)));
+    visitor.cookie = cookie.clone();
+    assert_eq!(visitor.get("/slow").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(site.stored(&cookie.unwrap()).await, None);
+}
+
+#[tokio::test]
+async fn the_way_back_leads_to_no_other_site() {
+    let site = Site::new().await;
+    let app = Router::new().fallback(get(async |_: quintette::auth::User| "inside"));
+    let mut visitor = site.visitor_of(app);
+    for path in [
+        "//evil.com/",
+        "/\\evil.com",
+        "/%0d%0aSet-Cookie:%20x=y",
+        "/%5c%5cevil.com",
+        "/?next=https://evil.com",
+    ] {
+        let Ok(request) = Request::get(path).body(axum::body::Body::empty()) else {
+            continue;
+        };
+        let answer = visitor.send(request).await;
+        let location = answer.header("location").unwrap();
+        assert!(
+            location.starts_with("/accounts/login/?next=/"),
+            "{path}: {location}"
+        );
+        assert!(
+            location.bytes().all(|byte| byte.is_ascii_graphic()),
+            "{location}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn hostile_names_and_passwords_are_wrong_and_nothing_worse() {
+    let site = Site::new().await;
+    site.user("mei").await;
+    let long = "x".repeat(100_000);
+    for name in [
+        "mei' OR '1'='1",
+        "mei\0",
+        "\u{0}",
+        "mei%",
+        "_ei",
+        "😀",
+        &long,
+        "mei\r\nX: y",
+        "../mei",
+    ] {
+        for password in ["right", "' OR 1=1 --", "\0", &long] {
+            let answer = site.visitor().log_in(name, password).await;
+            assert_eq!(
+                answer.status,
+                StatusCode::FORBIDDEN,
+                "{name:.20?} {password:.20?}"
+            );
+        }
+    }
+}

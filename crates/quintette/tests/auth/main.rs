@@ -1,0 +1,16 @@
+//! What a visitor sees of logins: over axum, with the users in an SQLite file and the sessions in memory.
+
+#![cfg(all(feature = "axum", feature = "auth", feature = "sqlite"))]
+
+mod attacks;
+mod backends;
+mod flood;
+mod guards;
+mod login;
+mod observers;
+mod passwords;
+mod permissions;
+mod sessions;
+mod site;
+mod throttle;
+mod user;
