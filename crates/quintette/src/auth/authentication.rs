@@ -6,6 +6,7 @@ use quintette_core::settings::Settings;
 
 use super::backends::{ALLOW_ALL_USERS_MODEL_BACKEND, MODEL_BACKEND, ModelBackend};
 use super::hashers::PasswordHashers;
+use super::password_validation::PasswordValidators;
 use super::passwords::PasswordHashing;
 use super::sessions::Index;
 use super::throttle::Throttle;
@@ -54,6 +55,7 @@ struct Inner {
     backends: Vec<(Arc<str>, Arc<dyn AuthenticationBackend>)>,
     observers: Vec<Arc<dyn AuthObserver>>,
     hashing: PasswordHashing,
+    validators: PasswordValidators,
     tables: Option<Arc<dyn UserTables>>,
     throttle: Option<Throttle>,
     sessions: Option<Index>,
@@ -96,6 +98,7 @@ impl Authentication {
             database: None,
             backends: Vec::new(),
             observers: Vec::new(),
+            hashing: None,
         }
     }
 
@@ -122,6 +125,24 @@ impl Authentication {
     /// How passwords are hashed.
     pub fn hashing(&self) -> &PasswordHashing {
         &self.inner.hashing
+    }
+
+    /// What a new password must be like: `AUTH_PASSWORD_VALIDATORS`.
+    ///
+    /// ```no_run
+    /// # fn example(authentication: quintette::auth::Authentication) {
+    /// use quintette::auth::password_validation::UserAttribute;
+    ///
+    /// let user = [UserAttribute::new("username", "username", "mei")];
+    /// if let Err(invalid) = authentication.password_validators().validate_password("mei1", &user) {
+    ///     for message in invalid.messages() {
+    ///         println!("{message}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn password_validators(&self) -> &PasswordValidators {
+        &self.inner.validators
     }
 
     /// The token of a link by which the user can choose another password, until the user logs in, has done so, or
@@ -251,6 +272,7 @@ pub struct Builder {
     database: Option<Database>,
     backends: Vec<Arc<dyn AuthenticationBackend>>,
     observers: Vec<Arc<dyn AuthObserver>>,
+    hashing: Option<PasswordHashing>,
 }
 
 impl Builder {
@@ -272,7 +294,29 @@ impl Builder {
         self
     }
 
+    /// How passwords are hashed, in the place of what `PASSWORD_HASHERS` says: with other parameters, or on more threads.
+    ///
+    /// ```no_run
+    /// # use quintette::auth::{AuthError, Authentication};
+    /// # async fn example(settings: quintette::settings::Settings) -> Result<(), AuthError> {
+    /// use quintette::auth::hashers::{PasswordHashers, Pbkdf2};
+    /// use quintette::auth::passwords::PasswordHashing;
+    ///
+    /// // As Django 4.2 does, which shares the users.
+    /// let hashers = PasswordHashers::default().with(Pbkdf2::sha256().with_iterations(600_000));
+    /// let builder = Authentication::builder(settings).hashing(PasswordHashing::new(hashers));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn hashing(mut self, hashing: PasswordHashing) -> Self {
+        self.hashing = Some(hashing);
+        self
+    }
+
     /// Makes it.
+    ///
+    /// Reads the list of passwords that `AUTH_PASSWORD_VALIDATORS` may name, which blocks for a moment: call it before
+    /// requests are served.
     ///
     /// # Errors
     ///
@@ -283,9 +327,20 @@ impl Builder {
     /// A caller that vanishes leaves nothing behind.
     pub async fn build(self) -> Result<Authentication, AuthError> {
         let settings = &self.settings;
-        let hashers = PasswordHashers::from_paths(&settings.password_hashers)
-            .map_err(|error| misconfigured(format!("PASSWORD_HASHERS: {error}")))?;
-        let hashing = PasswordHashing::new(hashers);
+        let hashing = match &self.hashing {
+            Some(hashing) => hashing.clone(),
+            None => {
+                let hashers = PasswordHashers::from_paths(&settings.password_hashers)
+                    .map_err(|error| misconfigured(format!("PASSWORD_HASHERS: {error}")))?;
+                PasswordHashing::new(hashers)
+            }
+        };
+        let validators = settings
+            .auth_password_validators
+            .iter()
+            .map(|validator| (validator.name.as_str(), &validator.options));
+        let validators = PasswordValidators::from_setting(validators)
+            .map_err(|error| misconfigured(format!("AUTH_PASSWORD_VALIDATORS: {error}")))?;
         let (tables, sessions) = match &self.database {
             Some(database) => {
                 let tables = database.user_tables(&settings.auth_user_model).await;
@@ -308,6 +363,7 @@ impl Builder {
                 backends,
                 observers: self.observers,
                 hashing,
+                validators,
                 tables,
                 throttle,
                 sessions,

@@ -33,7 +33,6 @@ pub use address::ClientAddress;
 pub use host::{DisallowedHost, OverHttps, is_same_domain};
 pub use redirect::{redirect, url_has_allowed_host_and_scheme};
 
-pub(crate) use host::split_domain_port;
 pub(crate) use login_url::login_url_with_next;
 pub(crate) use path::decode;
 #[cfg(feature = "templates")]
@@ -95,9 +94,5 @@ impl<'a> RequestHead<'a> {
     /// All headers.
     pub fn headers(&self) -> &'a HeaderMap {
         self.headers
-    }
-
-    pub(crate) fn extensions(&self) -> &'a Extensions {
-        self.extensions
     }
 }

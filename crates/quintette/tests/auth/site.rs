@@ -94,7 +94,10 @@ impl Site {
     pub(crate) async fn user(&self, name: &str) -> User {
         let email = format!("{name}@example.com");
         let users = self.users();
-        users.create_user(name, &email, Some("right")).await.unwrap()
+        users
+            .create_user(name, &email, Some("right"))
+            .await
+            .unwrap()
     }
 
     /// Somebody who looks at the usual pages.
