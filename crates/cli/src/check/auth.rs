@@ -14,35 +14,35 @@ use crate::users::Site;
 pub(super) fn check_names(settings: &Settings, report: &mut Report) {
     for path in &settings.password_hashers {
         if let Err(error) = PasswordHashers::from_paths(&[path]) {
-            report.add(Finding::error(format!("{error}.")));
+            tell("PASSWORD_HASHERS", path, error.to_string(), report);
         }
     }
     for path in &settings.authentication_backends {
-        if [MODEL_BACKEND, ALLOW_ALL_USERS_MODEL_BACKEND].contains(&path.as_str()) {
-            continue;
-        }
-        if path.starts_with("django.") {
-            report.add(Finding::error(format!(
+        if ![MODEL_BACKEND, ALLOW_ALL_USERS_MODEL_BACKEND].contains(&path.as_str()) {
+            let problem = format!(
                 "AUTHENTICATION_BACKENDS names {path:?}, which is not here: write {MODEL_BACKEND:?} or \
-                 {ALLOW_ALL_USERS_MODEL_BACKEND:?}, or a backend of your own."
-            )));
-        } else {
-            print_note(&format!(
-                "AUTHENTICATION_BACKENDS names {path:?}, which the application has to hand over: no command can check it"
-            ));
+                 {ALLOW_ALL_USERS_MODEL_BACKEND:?}, or a backend of your own"
+            );
+            tell("AUTHENTICATION_BACKENDS", path, problem, report);
         }
     }
     for validator in &settings.auth_password_validators {
-        if !validator.name.starts_with("django.") {
-            print_note(&format!(
-                "AUTH_PASSWORD_VALIDATORS names {:?}, which the application has to add: no command can check it",
-                validator.name
-            ));
-        } else if let Err(error) =
-            PasswordValidators::from_setting([(validator.name.as_str(), &validator.options)])
-        {
+        let known =
+            PasswordValidators::from_setting([(validator.name.as_str(), &validator.options)]);
+        if let Err(error) = known {
             report.add(Finding::error(format!("{error}.")));
         }
+    }
+}
+
+/// Of what is not Django's, the application has to hand over its own, which no command can see.
+fn tell(setting: &str, path: &str, problem: String, report: &mut Report) {
+    if path.starts_with("django.") {
+        report.add(Finding::error(format!("{problem}.")));
+    } else {
+        print_note(&format!(
+            "{setting} names {path:?}, which the application has to hand over: no command can check it"
+        ));
     }
 }
 

@@ -84,6 +84,8 @@ fn of_the_tables(settings: &Settings) -> Settings {
     settings.authentication_backends = vec![MODEL_BACKEND.to_owned()];
     // Failed logins are counted in a cache, which need not be there.
     settings.login_failure_limit = None;
+    // Asked by those who choose a password.
+    settings.auth_password_validators = Vec::new();
     settings.password_hashers = if hashers.is_empty() {
         vec![ANY_HASHER.to_owned()]
     } else {

@@ -186,9 +186,9 @@ fn names_of_djangos_that_are_not_here_are_errors() {
             "names \"django.contrib.auth.hashers.Enigma\"",
         ),
         (
-            "PASSWORD_HASHERS",
-            r#"["shop.Enigma"]"#,
-            "names \"shop.Enigma\"",
+            "AUTH_PASSWORD_VALIDATORS",
+            r#"[{"NAME": "shop.Enigma"}]"#,
+            "PasswordValidators::with",
         ),
         (
             "AUTHENTICATION_BACKENDS",
@@ -217,7 +217,7 @@ fn names_of_djangos_that_are_not_here_are_errors() {
 fn what_only_the_application_can_know_is_a_note() {
     let site = Site::migrated()
         .with("AUTHENTICATION_BACKENDS", r#"["shop.auth.Tokens"]"#)
-        .with("AUTH_PASSWORD_VALIDATORS", r#"[{"NAME": "shop.auth.Own"}]"#);
+        .with("PASSWORD_HASHERS", r#"["shop.auth.Own"]"#);
     let ran = site.run(&["check"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(

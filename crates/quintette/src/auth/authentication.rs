@@ -331,7 +331,7 @@ impl Builder {
             Some(hashing) => hashing.clone(),
             None => {
                 let hashers = PasswordHashers::from_paths(&settings.password_hashers)
-                    .map_err(|error| misconfigured(format!("PASSWORD_HASHERS: {error}")))?;
+                    .map_err(|error| misconfigured(error.to_string()))?;
                 PasswordHashing::new(hashers)
             }
         };
@@ -340,7 +340,7 @@ impl Builder {
             .iter()
             .map(|validator| (validator.name.as_str(), &validator.options));
         let validators = PasswordValidators::from_setting(validators)
-            .map_err(|error| misconfigured(format!("AUTH_PASSWORD_VALIDATORS: {error}")))?;
+            .map_err(|error| misconfigured(error.to_string()))?;
         let (tables, sessions) = match &self.database {
             Some(database) => {
                 let tables = database.user_tables(&settings.auth_user_model).await;
