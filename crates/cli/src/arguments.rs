@@ -24,12 +24,12 @@ const STYLES: Styles = Styles::styled()
 #[derive(Clone, Debug, Parser)]
 #[command(name = "quintette", version, styles = STYLES, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "Examples:
-  quintette migrate                    make the tables of the database in DATABASE_URL
-  quintette createsuperuser            somebody who may do everything
-  quintette check --deploy             is everything ready for production?
-  quintette clearsessions              remove what has expired, daily from cron, say
-  quintette sessions list --user mei   where is mei logged in?
-  quintette sessions revoke --user mei and log her out everywhere
+  quintette migrate                      make the tables in DATABASE_URL
+  quintette createsuperuser              somebody who may do everything
+  quintette check --deploy               is everything ready for production?
+  quintette clearsessions                remove what has expired: daily, say
+  quintette sessions list --user mei     where is she logged in?
+  quintette sessions revoke --user mei   log her out everywhere
 
 Exit codes: 0 done, 1 failed or found errors, 2 wrong usage.")]
 pub struct Arguments {
@@ -120,8 +120,8 @@ pub enum SessionsCommand {
 
     /// End sessions: all of a user, one of a user, or those with these keys.
     ///
-    /// What has ended is gone from the store, for Django too. The user can log in again: to keep somebody out, change the
-    /// password or set is_active to false.
+    /// Keys and ids are those that `quintette sessions list` prints. What has ended is gone from the store, for Django too.
+    /// The user can log in again: to keep somebody out, change the password or set is_active to false.
     #[command(arg_required_else_help = true)]
     Revoke(RevokeArguments),
 }
@@ -167,9 +167,9 @@ pub struct ShowArguments {
 /// Which sessions to end.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  quintette sessions revoke --user mei                     (asks first)
-  quintette sessions revoke --user mei --session 5f0c9a1b  (as `sessions list --user mei` prints it)
-  quintette sessions revoke 3k9x0q2m                       (as `sessions list` prints it)")]
+  quintette sessions revoke --user mei
+  quintette sessions revoke --user mei --session 5f0c9a1b
+  quintette sessions revoke 3k9x0q2m")]
 pub struct RevokeArguments {
     /// Sessions' keys, or their first eight or more characters.
     #[arg(value_name = "KEY", required_unless_present = "user")]

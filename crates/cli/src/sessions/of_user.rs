@@ -104,8 +104,8 @@ pub(super) async fn list(
 #[derive(Serialize)]
 struct Row<'a> {
     session: &'a str,
-    last_activity: String,
-    first_seen: String,
+    last_activity: Option<String>,
+    first_seen: Option<String>,
     address: Option<&'a str>,
     user_agent: Option<&'a str>,
 }
@@ -116,8 +116,8 @@ fn print_json(out: &mut impl Write, sessions: &[UserSession]) -> Result<(), Erro
         .iter()
         .map(|session| Row {
             session: &session.id,
-            last_activity: time(session.last_activity),
-            first_seen: time(session.created),
+            last_activity: seen(session, session.last_activity).map(time),
+            first_seen: seen(session, session.created).map(time),
             address: Some(&*session.address).filter(|address| !address.is_empty()),
             user_agent: Some(&*session.user_agent).filter(|agent| !agent.is_empty()),
         })
@@ -159,7 +159,7 @@ fn print_table(
 
 fn cells(session: &UserSession, now: DateTime<Utc>) -> [String; 5] {
     let told = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let ago = |time| told((!is_unseen(session)).then(|| output::relative(time, now)));
+    let ago = |time| told(seen(session, time).map(|time| output::relative(time, now)));
     [
         shortened(&session.id).to_owned(),
         ago(session.last_activity),
@@ -176,7 +176,12 @@ fn is_unseen(session: &UserSession) -> bool {
         && session.created == session.last_activity
 }
 
-/// The beginning of an id, which is no secret, and longer than any two of one user's are alike.
+/// One of the session's times, where a request made it.
+fn seen(session: &UserSession, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    (!is_unseen(session)).then_some(time)
+}
+
+/// The beginning of an id, which is no secret.
 fn shortened(id: &str) -> &str {
     id.get(..SHOWN).unwrap_or(id)
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use quintette::auth::UserSessions;
 use quintette::sessions;
-use quintette::settings::{SessionEngineName, Settings};
+use quintette::settings::{CacheBackend, SessionEngineName, Settings};
 
 use super::find::find;
 use super::of_user::{Index, ONLY_SEEN};
@@ -15,9 +15,28 @@ use crate::users::prompt::Terminal;
 
 /// Ends sessions, and says how many.
 pub(crate) async fn run(settings: Settings, arguments: &RevokeArguments) -> Result<(), Error> {
-    let Some(user) = &arguments.user else {
-        return by_keys(settings, &arguments.keys).await;
+    let copies_stay = keeps_copies(&settings);
+    let ended = match &arguments.user {
+        Some(user) => by_user(settings, user, arguments).await,
+        None => by_keys(settings, &arguments.keys).await,
     };
+    if copies_stay && ended.is_ok() {
+        print_note(
+            "a service that runs has copies of sessions in its own memory (LocMemCache of CACHES), which are good until \
+             they expire: restart it",
+        );
+    }
+    ended
+}
+
+/// Whether a service looks into its own memory before it looks into the store.
+fn keeps_copies(settings: &Settings) -> bool {
+    let cache = settings.caches.get(&settings.session_cache_alias);
+    settings.session_engine == SessionEngineName::CachedDb
+        && cache.is_some_and(|cache| cache.backend == CacheBackend::LocMem)
+}
+
+async fn by_user(settings: Settings, user: &str, arguments: &RevokeArguments) -> Result<(), Error> {
     let index = Index::open(settings).await?;
     let sessions = index.of(user).await?;
     match &arguments.session {
@@ -106,7 +125,7 @@ async fn all(sessions: &UserSessions, user: &str, is_certain: bool) -> Result<()
         })?;
         let question = format!("End {} of {user}?", count(number, "session"));
         if !terminal.confirms(&question).await? {
-            return Err(Error::Other("nothing has ended".to_owned()));
+            return Err(Error::Other("nothing was ended".to_owned()));
         }
     }
     tell(sessions.end_all().await?, &user)

@@ -48,6 +48,7 @@ async fn where_a_user_is_logged_in_is_listed_by_name_and_by_id() {
     let ran = site.run(&["sessions", "list", "--user", "mei", "--limit", "2"]);
     assert!(ran.stderr.contains("there are more"), "{ran:?}");
     assert_eq!(ran.stdout.matches('-').count(), 2 * 4, "{ran:?}");
+    assert_eq!(listed(&site, "mei")[0]["last_activity"], Value::Null);
     assert!(ran.stdout.contains("only an id"), "{ran:?}");
     let ran = site.run(&["sessions", "list", "--user", "nobody"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
@@ -177,6 +178,14 @@ async fn sessions_end_by_their_keys_whoever_has_them() {
     let ran = site.run(&["sessions", "revoke", LINS]);
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "Ended 1 session.\n"));
     assert_eq!(listed(&site, "lin").len(), 0);
+}
+
+#[tokio::test]
+async fn copies_in_the_memory_of_a_service_are_told_of() {
+    let site = site(1).await.with("SESSION_ENGINE", "cached_db");
+    let ran = site.run(&["sessions", "revoke", "--user", "mei", "--yes"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("restart it"), "{ran:?}");
 }
 
 #[test]
