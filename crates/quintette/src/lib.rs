@@ -29,6 +29,7 @@
 //! | the session of a request, engines, the layer, inactivity timeout | [`sessions`] |
 //! | messages to the visitor | [`messages`] |
 //! | forms that only this site may send | [`csrf`] |
+//! | what every page can name | [`templates`] |
 //! | caches | [`cache`] |
 //! | databases and migrations | [`db`] |
 //! | settings by Django's names | [`settings`] |
@@ -44,6 +45,7 @@
 //! | `redis` | caches in Redis, in a Redis Cluster and behind Sentinels |
 //! | `redis-compressors` | the lz4, lzma and zstd of django-redis |
 //! | `memcached` | caches in Memcached |
+//! | `templates` | Django's context processors, for minijinja |
 //!
 //! `database` comes with each of the databases. TLS to a server is the application's choice: it depends on `sqlx` or
 //! `redis` itself, with the TLS feature that it wants.

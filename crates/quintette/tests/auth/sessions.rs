@@ -48,7 +48,7 @@ async fn two_devices(site: &Site) -> (crate::site::Visitor, crate::site::Visitor
     let mut laptop = site.visitor_of(device_pages());
     laptop.log_in("mei", "right").await;
     let mut phone = site.visitor_of(device_pages());
-    phone.user_agent = "Phone".to_owned();
+    "Phone".clone_into(&mut phone.user_agent);
     phone.address = "2001:db8::7".parse().unwrap();
     phone.log_in("mei", "right").await;
     phone.get("/devices").await;
