@@ -39,7 +39,7 @@ use error::Error;
 /// Runs one command, tells what came of it, and gives the exit code.
 pub async fn run(arguments: Arguments) -> ExitCode {
     let log = log::collect();
-    let result = dispatch(arguments, &log).await;
+    let result = Box::pin(dispatch(arguments, &log)).await;
     log.print();
     match result {
         Ok(code) => code,

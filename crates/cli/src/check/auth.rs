@@ -14,7 +14,7 @@ use crate::users::Site;
 pub(super) fn check_names(settings: &Settings, report: &mut Report) {
     for path in &settings.password_hashers {
         if let Err(error) = PasswordHashers::from_paths(&[path]) {
-            tell("PASSWORD_HASHERS", path, error.to_string(), report);
+            tell("PASSWORD_HASHERS", path, &error.to_string(), report);
         }
     }
     for path in &settings.authentication_backends {
@@ -23,7 +23,7 @@ pub(super) fn check_names(settings: &Settings, report: &mut Report) {
                 "AUTHENTICATION_BACKENDS names {path:?}, which is not here: write {MODEL_BACKEND:?} or \
                  {ALLOW_ALL_USERS_MODEL_BACKEND:?}, or a backend of your own"
             );
-            tell("AUTHENTICATION_BACKENDS", path, problem, report);
+            tell("AUTHENTICATION_BACKENDS", path, &problem, report);
         }
     }
     for validator in &settings.auth_password_validators {
@@ -36,7 +36,7 @@ pub(super) fn check_names(settings: &Settings, report: &mut Report) {
 }
 
 /// Of what is not Django's, the application has to hand over its own, which no command can see.
-fn tell(setting: &str, path: &str, problem: String, report: &mut Report) {
+fn tell(setting: &str, path: &str, problem: &str, report: &mut Report) {
     if path.starts_with("django.") {
         report.add(Finding::error(format!("{problem}.")));
     } else {

@@ -16,9 +16,10 @@ use crate::users::prompt::Terminal;
 /// Ends sessions, and says how many.
 pub(crate) async fn run(settings: Settings, arguments: &RevokeArguments) -> Result<(), Error> {
     let copies_stay = keeps_copies(&settings);
+    // On the heap: what opens every kind of store is large.
     let ended = match &arguments.user {
-        Some(user) => by_user(settings, user, arguments).await,
-        None => by_keys(settings, &arguments.keys).await,
+        Some(user) => Box::pin(by_user(settings, user, arguments)).await,
+        None => Box::pin(by_keys(settings, &arguments.keys)).await,
     };
     if copies_stay && ended.is_ok() {
         print_note(

@@ -124,10 +124,10 @@ async fn username(
     model: &UserModel,
     arguments: &CreatesuperuserArguments,
 ) -> Result<String, Error> {
-    if let Some(username) = &arguments.username {
-        if is_free(users, username).await? {
-            return Ok(username.clone());
-        }
+    if let Some(username) = &arguments.username
+        && is_free(users, username).await?
+    {
+        return Ok(username.clone());
     }
     let default = default_username(users, model).await?;
     let prompt = match &default {

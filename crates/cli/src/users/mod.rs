@@ -29,8 +29,9 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn connect(settings: Settings) -> Result<Self, Error> {
-        let database = Database::connect(&settings).await?;
-        Ok(Self::with(database, Arc::new(settings)).await?)
+        // On the heap: what opens every kind of database, and every cache, is large.
+        let database = Box::pin(Database::connect(&settings)).await?;
+        Ok(Box::pin(Self::with(database, Arc::new(settings))).await?)
     }
 
     /// Fails with the kind `Misconfigured` where tables of users are missing.

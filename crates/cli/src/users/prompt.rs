@@ -59,15 +59,11 @@ impl Asked {
     }
 
     fn hidden(prompt: &str) -> Result<Self, Error> {
-        let before = tcgetattr(io::stdin())
-            .map_err(io::Error::from)
-            .map_err(unreadable)?;
+        let before = tcgetattr(io::stdin()).map_err(unreadable)?;
         let mut hidden = before.clone();
         hidden.local_modes.remove(LocalModes::ECHO);
         // What was typed too early was shown, and is no password.
-        tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)
-            .map_err(io::Error::from)
-            .map_err(unreadable)?;
+        tcsetattr(io::stdin(), OptionalActions::Flush, &hidden).map_err(unreadable)?;
         Self {
             shown_again: Some(before),
             is_answered: false,
@@ -102,10 +98,9 @@ async fn read_line() -> Result<String, Error> {
         let read = io::stdin().read_line(&mut line).map(|_| line);
         let _ = send.send(read);
     });
-    let ended = || io::Error::from(io::ErrorKind::UnexpectedEof);
     let line = receive
         .await
-        .map_err(|_| unreadable(ended()))?
+        .map_err(|_| unreadable(io::ErrorKind::UnexpectedEof))?
         .map_err(unreadable)?;
     match line.strip_suffix('\n') {
         Some(line) => Ok(line.trim_end_matches('\r').to_owned()),
@@ -114,6 +109,6 @@ async fn read_line() -> Result<String, Error> {
     }
 }
 
-fn unreadable(error: io::Error) -> Error {
-    Error::Other(format!("cannot read from the terminal: {error}"))
+fn unreadable(error: impl Into<io::Error>) -> Error {
+    Error::Other(format!("cannot read from the terminal: {}", error.into()))
 }

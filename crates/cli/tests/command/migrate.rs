@@ -40,7 +40,10 @@ fn the_users_are_those_of_the_model_that_the_settings_name() {
         .with("AUTH_USER_MODEL", "accounts.Customer");
     let ran = site.run(&["migrate"]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.stdout.contains("\n  accounts      0001_initial  "), "{ran:?}");
+    assert!(
+        ran.stdout.contains("\n  accounts      0001_initial  "),
+        "{ran:?}"
+    );
     let ran = site.run(&["migrate"]);
     assert!(ran.stdout.contains("there is nothing to do"), "{ran:?}");
 }
