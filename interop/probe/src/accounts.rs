@@ -169,7 +169,7 @@ struct NewHash {
 async fn hash(auth: Auth, Form(form): Form<NewHash>) -> Response {
     let hashing = auth.authentication().hashing();
     match hashing
-        .make_password_with(&form.password, &form.algorithm)
+        .make_password_with(&form.algorithm, &form.password)
         .await
     {
         Ok(encoded) => Json(json!({ "encoded": encoded })).into_response(),

@@ -16,7 +16,7 @@ use super::{
     Users,
 };
 use crate::cache::NamedCache;
-use crate::db::{Database, UserTables};
+use crate::db::{Database, DatabaseError, DatabaseErrorKind, UserTables};
 
 /// Who the users of an application are, and how they prove it: its backends, passwords and observers.
 ///
@@ -49,10 +49,13 @@ pub struct Authentication {
     inner: Arc<Inner>,
 }
 
+/// Backends, each with its path.
+type NamedBackends = Vec<(Arc<str>, Arc<dyn AuthenticationBackend>)>;
+
 struct Inner {
     settings: Arc<Settings>,
-    /// In the order of `AUTHENTICATION_BACKENDS`, each with its path.
-    backends: Vec<(Arc<str>, Arc<dyn AuthenticationBackend>)>,
+    /// In the order of `AUTHENTICATION_BACKENDS`.
+    backends: NamedBackends,
     observers: Vec<Arc<dyn AuthObserver>>,
     hashing: PasswordHashing,
     validators: PasswordValidators,
@@ -151,7 +154,7 @@ impl Authentication {
     /// The link also says whose it is: [`urlsafe_base64_encode`](super::tokens::urlsafe_base64_encode) of
     /// [`User::id`], as in Django's.
     pub fn make_password_reset_token(&self, user: &User) -> String {
-        self.with_token_user(user, |tokens, user| tokens.make_token(user))
+        self.with_token_user(user, PasswordResetTokenGenerator::make_token)
     }
 
     /// Whether the token was made for this user and still holds. Django's `default_token_generator.check_token`.
@@ -327,23 +330,23 @@ impl Builder {
     /// A caller that vanishes leaves nothing behind.
     pub async fn build(self) -> Result<Authentication, AuthError> {
         let settings = &self.settings;
-        let hashing = match &self.hashing {
-            Some(hashing) => hashing.clone(),
-            None => {
-                let hashers = PasswordHashers::from_paths(&settings.password_hashers)
-                    .map_err(|error| misconfigured(format!("PASSWORD_HASHERS: {error}")))?;
-                PasswordHashing::new(hashers)
-            }
+        let hashing = if let Some(hashing) = &self.hashing {
+            hashing.clone()
+        } else {
+            let hashers = PasswordHashers::from_paths(&settings.password_hashers)
+                .map_err(|error| misconfigured(error.to_string()))?;
+            PasswordHashing::new(hashers)
         };
         let validators = settings
             .auth_password_validators
             .iter()
             .map(|validator| (validator.name.as_str(), &validator.options));
         let validators = PasswordValidators::from_setting(validators)
-            .map_err(|error| misconfigured(format!("AUTH_PASSWORD_VALIDATORS: {error}")))?;
+            .map_err(|error| misconfigured(error.to_string()))?;
         let (tables, sessions) = match &self.database {
             Some(database) => {
-                let tables = database.user_tables(&settings.auth_user_model).await?;
+                let tables = database.user_tables(&settings.auth_user_model).await;
+                let tables = tables.map_err(missing_at_start)?;
                 let index = Index::open(&tables, &settings.secret_key).await?;
                 (Some(tables), index)
             }
@@ -376,7 +379,7 @@ impl Builder {
         &self,
         tables: Option<&Arc<dyn UserTables>>,
         hashing: &PasswordHashing,
-    ) -> Result<Vec<(Arc<str>, Arc<dyn AuthenticationBackend>)>, AuthError> {
+    ) -> Result<NamedBackends, AuthError> {
         let named = self.settings.authentication_backends.iter().map(|path| {
             let mut own = self.backends.iter();
             if let Some(backend) = own.find(|backend| backend.path() == path) {
@@ -418,6 +421,14 @@ impl Builder {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").finish_non_exhaustive()
+    }
+}
+
+/// A table that is missing from the start is nothing that passes by itself.
+fn missing_at_start(error: DatabaseError) -> AuthError {
+    match error.kind() {
+        DatabaseErrorKind::MissingTable => misconfigured(error.to_string()).with_source(error),
+        _ => error.into(),
     }
 }
 

@@ -50,6 +50,7 @@ pub use error::{AuthError, AuthErrorKind};
 pub use extract::{MissingAuthLayer, UserRejection};
 pub use layer::AuthLayer;
 pub use observer::{AuthObserver, Visitor};
+pub use passwords::PasswordHashing;
 pub use request::{Auth, BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY};
 pub use sessions::{UserSession, UserSessions};
 pub use user::{AbstractUser, User, UserRecord};

@@ -50,8 +50,16 @@ struct Inner {
     session: Session,
     csrf: Option<Csrf>,
     visitor: Visitor,
-    /// `None` until somebody asks. Held while the user is loaded, so that it is loaded once.
-    user: Mutex<Option<Option<User>>>,
+    /// Held while the user is loaded, so that it is loaded once.
+    user: Mutex<Known>,
+}
+
+/// What this request knows of its user.
+enum Known {
+    /// Nobody has asked yet.
+    Nothing,
+    /// The user, or that there is none.
+    User(Option<User>),
 }
 
 impl Auth {
@@ -67,7 +75,7 @@ impl Auth {
                 session,
                 csrf,
                 visitor,
-                user: Mutex::new(None),
+                user: Mutex::new(Known::Nothing),
             }),
         }
     }
@@ -101,22 +109,19 @@ impl Auth {
     /// Who asks next loads.
     pub async fn user(&self) -> Result<Option<User>, AuthError> {
         let mut user = self.inner.user.lock().await;
-        if let Some(user) = &*user {
+        if let Known::User(user) = &*user {
             return Ok(user.clone());
         }
         let loaded = self.load().await?;
         if let (Some(user), Some(index)) = (&loaded, self.inner.authentication.index()) {
             index.note_soon(user, &self.inner.session, &self.inner.visitor);
         }
-        *user = Some(loaded.clone());
+        *user = Known::User(loaded.clone());
         Ok(loaded)
     }
 
     async fn load(&self) -> Result<Option<User>, AuthError> {
         let session = &self.inner.session;
-        if session.is_empty() {
-            return Ok(None);
-        }
         let (Some(id), Some(backend)) = (
             self.value(SESSION_KEY).await?,
             self.value(BACKEND_SESSION_KEY).await?,
@@ -238,7 +243,7 @@ impl Auth {
         if !known && session.key().is_some() {
             self.cycle_key().await?;
         }
-        *current = Some(Some(user.clone()));
+        *current = Known::User(Some(user.clone()));
         drop(current);
         for observer in authentication.observers() {
             observer.user_logged_in(&user, &self.inner.visitor).await;
@@ -268,7 +273,7 @@ impl Auth {
         }
         let mut current = self.inner.user.lock().await;
         self.end_session().await?;
-        *current = Some(None);
+        *current = Known::User(None);
         Ok(())
     }
 
@@ -314,7 +319,7 @@ impl Auth {
             let proof = user.session_auth_hash(keys);
             self.inner.session.insert(HASH_SESSION_KEY, proof)?;
             self.cycle_key().await?;
-            *current = Some(Some(user.clone()));
+            *current = Known::User(Some(user.clone()));
         }
         Ok(())
     }

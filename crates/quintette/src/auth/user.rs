@@ -37,6 +37,10 @@ use super::{AuthError, Authentication};
 ///     }
 /// }
 /// ```
+#[expect(
+    clippy::unnecessary_literal_bound,
+    reason = "the default alone is a literal"
+)]
 pub trait AbstractUser: Any + Send + Sync {
     /// The primary key as text, as the session keeps it. Django's `pk`.
     fn id(&self) -> String;

@@ -45,10 +45,6 @@ struct State {
     held: Held,
     /// Whether the response is to carry the secret. Django's `CSRF_COOKIE_NEEDS_UPDATE`.
     needs_update: bool,
-    /// Whether the secret is a new one, whatever is stored.
-    rotated: bool,
-    /// Whether a layer has checked the request. Django's `csrf_processing_done`.
-    checked: bool,
 }
 
 /// What is known of the visitor's secret.
@@ -72,8 +68,6 @@ impl Csrf {
         let mut state = State {
             held: Held::Unasked,
             needs_update: false,
-            rotated: false,
-            checked: false,
         };
         if session.is_none() {
             let sent = cookie_secret(head, &settings);
@@ -134,7 +128,6 @@ impl Csrf {
         let mut state = self.state();
         state.held = Held::Nothing;
         state.needs_update = true;
-        state.rotated = true;
     }
 
     /// The visitor's secret as it came with the request, whatever happened since.
@@ -148,11 +141,6 @@ impl Csrf {
         }
     }
 
-    /// Whether this is the first layer that checks the request.
-    pub(super) fn begin_check(&self) -> bool {
-        !std::mem::replace(&mut self.state().checked, true)
-    }
-
     /// Puts the secret into the response where it is to carry it, or returns how to put it into the session.
     pub(super) fn finish(&self, headers: &mut HeaderMap) -> Result<Option<Finish>, SessionError> {
         let mut state = self.state();
@@ -161,8 +149,7 @@ impl Csrf {
         }
         let secret = state.secret()?.text();
         if let Some(session) = &self.inner.session {
-            let rotated = std::mem::take(&mut state.rotated);
-            return Ok(Some(Box::pin(store(session.clone(), secret, rotated))));
+            return Ok(Some(Box::pin(store(session.clone(), secret))));
         }
         let settings = &self.inner.settings;
         let cookie = settings.csrf_cookie();
@@ -219,7 +206,6 @@ impl fmt::Debug for Csrf {
         let state = self.state();
         f.debug_struct("Csrf")
             .field("needs_update", &state.needs_update)
-            .field("checked", &state.checked)
             .finish_non_exhaustive()
     }
 }
@@ -242,14 +228,12 @@ async fn session_secret(session: &Session) -> Result<Option<Secret>, SessionErro
     Ok(text.and_then(|text| Secret::parse(&text).ok()))
 }
 
-/// Puts the secret into the session, where it is not there: the session may have been flushed since it was read.
-async fn store(session: Session, secret: String, rotated: bool) -> Result<(), SessionError> {
-    if !rotated {
-        // Of two requests that make a secret at once, the first one's stays.
-        let stored = session.get_or_insert(SESSION_KEY, secret.clone()).await;
-        if stored.is_ok_and(|stored| stored == secret) {
-            return Ok(());
-        }
+/// Puts the secret into the session, where it is not there: it is new, or the session has been flushed since it was read.
+async fn store(session: Session, secret: String) -> Result<(), SessionError> {
+    // Of two requests that find none and make one, the first one's stays.
+    let stored = session.get_or_insert(SESSION_KEY, secret.clone()).await;
+    if stored.is_ok_and(|stored| stored == secret) {
+        return Ok(());
     }
     session.insert(SESSION_KEY, secret)
 }

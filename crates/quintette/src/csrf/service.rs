@@ -44,11 +44,10 @@ impl<S> CsrfService<S> {
         Some(Csrf::new(settings, session, RequestHead::from(request)))
     }
 
-    fn is_checked<B>(&self, request: &Request<B>, csrf: &Csrf) -> bool {
+    fn is_checked<B>(&self, request: &Request<B>) -> bool {
         !is_safe(request.method())
             && !self.rules.exempt
             && !self.rules.exempt_paths.contain(RequestHead::from(request))
-            && csrf.begin_check()
     }
 }
 
@@ -71,7 +70,7 @@ where
             return ResponseFuture::answer(no_session());
         };
         request.extensions_mut().insert(csrf.clone());
-        if !self.is_checked(&request, &csrf) {
+        if !self.is_checked(&request) {
             return ResponseFuture::call(self.inner.call(ReplayBody::unread(request)), csrf);
         }
         // The service that was polled ready is the one to call; its clone has to be polled itself.

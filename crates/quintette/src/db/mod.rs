@@ -155,7 +155,9 @@ impl Database {
 
     /// Makes what is missing of Django's tables, as Django's migrations do, and says what it made.
     ///
-    /// What Django has migrated is left alone; what is made here Django finds migrated.
+    /// What Django has migrated is left alone; what is made here Django finds migrated. With the feature `auth`, these are
+    /// the tables of contenttypes and auth as well, or of the model that `AUTH_USER_MODEL` names, with the permissions that
+    /// Django gives each model; and `quintette_user_session`, which is ours.
     ///
     /// # Errors
     ///

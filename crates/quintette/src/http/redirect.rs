@@ -76,8 +76,10 @@ fn split_scheme(url: &str) -> (Option<String>, &str) {
 pub fn redirect(location: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::FOUND;
-    let location = HeaderValue::try_from(iri_to_uri(location)).expect("nothing but visible ASCII");
-    response.headers_mut().insert(header::LOCATION, location);
+    // It is nothing but visible ASCII by now, which every header can carry.
+    if let Ok(location) = HeaderValue::try_from(iri_to_uri(location)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
     response
 }
 

@@ -1,5 +1,6 @@
 //! What a template can name: the view's own values, and those of the context processors.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -11,7 +12,6 @@ use super::later::{Interruption, Later, Rendering};
 use super::{TemplateError, TemplateRequest};
 
 /// A page on its way, for context processors.
-#[derive(Debug)]
 pub(super) struct Page {
     pub(super) request: TemplateRequest,
     pub(super) settings: Arc<Settings>,
@@ -56,6 +56,12 @@ impl Page {
         find: impl Future<Output = Result<T, TemplateError>> + Send + 'static,
     ) -> Arc<Later<T>> {
         Later::new(&self.rendering, find)
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Page({:?})", self.request)
     }
 }
 

@@ -140,21 +140,21 @@ impl From<DisallowedHost> for TemplateError {
 
 impl From<minijinja::Error> for TemplateError {
     fn from(error: minijinja::Error) -> Self {
-        let mut kind = TemplateErrorKind::Template;
         // Each level tells what it was at; minijinja's `{:#}` would add the values of the page, which are not for a log.
-        let mut message = format!("a page cannot be made: {error}");
-        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<minijinja::Error>()
-                && error.kind() == minijinja::ErrorKind::TemplateNotFound
-            {
-                kind = TemplateErrorKind::Missing;
-            }
-            cause = error.source();
-            if let Some(cause) = cause {
-                message.push_str(&format!(": {cause}"));
-            }
-        }
+        let first: &(dyn Error + 'static) = &error;
+        let levels = std::iter::successors(Some(first), |level| (*level).source());
+        let levels: Vec<_> = levels.collect();
+        let is_missing = levels.iter().any(|level| {
+            let level = level.downcast_ref::<minijinja::Error>();
+            level.is_some_and(|level| level.kind() == minijinja::ErrorKind::TemplateNotFound)
+        });
+        let texts: Vec<_> = levels.iter().map(ToString::to_string).collect();
+        let message = format!("a page cannot be made: {}", texts.join(": "));
+        let kind = if is_missing {
+            TemplateErrorKind::Missing
+        } else {
+            TemplateErrorKind::Template
+        };
         Self::new(kind, message).with_source(error)
     }
 }

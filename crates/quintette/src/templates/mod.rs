@@ -30,7 +30,7 @@
 //! | processor | names | |
 //! | --- | --- | --- |
 //! | `debug` | `debug`, `sql_queries` | true, and the statements that ran (behind a `QueryLogLayer` of `db`), with `DEBUG` for visitors from `INTERNAL_IPS`; else false, and none |
-//! | `request` | `request` | `path`, `method`, `scheme`, `GET`, `COOKIES`, `META`, `headers`, `user`, `get_full_path`, `get_host`, `build_absolute_uri`, `is_secure` … |
+//! | `request` | `request` | `path`, `method`, `scheme`, `GET`, `COOKIES`, `META`, `headers`, `session`, `user`, `get_full_path`, `get_host`, `build_absolute_uri`, `is_secure` … |
 //! | `auth` | `user`, `perms` | who has logged in, or Django's `AnonymousUser`; `perms.app.codename`, `perms.app`, `"app.codename" in perms` |
 //! | `messages` | `messages`, `DEFAULT_MESSAGE_LEVELS` | what was left for this visitor to read |
 //! | `csrf` | `csrf_token`, `csrf_input` | the token, and the hidden field of a form that holds it |

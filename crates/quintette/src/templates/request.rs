@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -14,7 +15,8 @@ use crate::http::RequestHead;
 /// let request = http::Request::get("/orders?page=2").body(()).unwrap();
 /// assert_eq!(TemplateRequest::from(&request).head().path(), "/orders");
 /// ```
-#[derive(Clone, Debug)]
+/// `Debug` shows method and path: cookies are nobody else's.
+#[derive(Clone)]
 pub struct TemplateRequest {
     parts: Arc<Parts>,
 }
@@ -59,5 +61,12 @@ impl TemplateRequest {
     /// The visitor's session, behind a `SessionLayer`.
     pub fn session(&self) -> Option<&Session> {
         self.extensions().get()
+    }
+}
+
+impl fmt::Debug for TemplateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = self.head();
+        write!(f, "TemplateRequest({} {:?})", head.method(), head.path())
     }
 }

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::routing::get;
 use http::{Request, StatusCode};
+use quintette::sessions::SessionKey;
 
 use crate::site::{Site, pages};
 
@@ -47,7 +48,7 @@ async fn a_slow_request_does_not_undo_a_logout() {
         let other = auth
             .session()
             .sessions()
-            .session(auth.session().key().as_ref().map(|key| key.as_str()));
+            .session(auth.session().key().as_ref().map(SessionKey::as_str));
         other.flush().await.unwrap();
         auth.session().insert("late", 1).unwrap();
         user.to_string()

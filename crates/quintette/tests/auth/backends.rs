@@ -20,11 +20,11 @@ impl AbstractUser for Robot {
         "r2d2".to_owned()
     }
 
-    fn username(&self) -> &str {
+    fn username(&self) -> &'static str {
         "a robot"
     }
 
-    fn password(&self) -> &str {
+    fn password(&self) -> &'static str {
         "a token"
     }
 }
@@ -33,7 +33,7 @@ const PATH: &str = "tests.Robots";
 
 #[async_trait]
 impl AuthenticationBackend for Robots {
-    fn path(&self) -> &str {
+    fn path(&self) -> &'static str {
         PATH
     }
 

@@ -30,7 +30,7 @@ impl Slow {
 }
 
 impl PasswordHasher for Slow {
-    fn algorithm(&self) -> &str {
+    fn algorithm(&self) -> &'static str {
         "md5"
     }
 

@@ -89,7 +89,7 @@ async fn mail_for_a_reset_goes_to_the_active_users_of_an_address() {
         .for_password_reset("MEI@Example.com")
         .await
         .unwrap();
-    assert_eq!(found, [mei.clone()]);
+    assert_eq!(found, std::slice::from_ref(&mei));
     let mut record = mei.downcast_ref::<UserRecord>().unwrap().clone();
     record.is_active = false;
     site.users().save(&record).await.unwrap();

@@ -66,7 +66,7 @@ async fn exempt_paths_are_compared_whole_also_in_a_nested_router() {
 }
 
 #[tokio::test]
-async fn of_two_layers_one_checks_and_one_sets_the_cookie() {
+async fn of_two_layers_one_sets_the_cookie_and_each_may_check() {
     let csrf = CsrfLayer::new(settings(|_| {}));
     let twice = routes().layer(csrf.clone()).layer(csrf.clone());
     let answer = request(Method::POST, "/token")

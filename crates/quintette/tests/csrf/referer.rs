@@ -129,6 +129,16 @@ async fn hosts_that_share_the_cookie_get_through() {
             StatusCode::FORBIDDEN,
         ),
         (
+            "https://foo.example.com/",
+            "www.example.com:443",
+            StatusCode::OK,
+        ),
+        (
+            "https://foo.example.com/",
+            "www.example.com:80",
+            StatusCode::OK,
+        ),
+        (
             "https://foo.example.org/",
             "www.example.com",
             StatusCode::FORBIDDEN,

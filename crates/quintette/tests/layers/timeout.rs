@@ -209,7 +209,7 @@ async fn the_redirect_is_the_settings_or_the_login_with_the_way_back() {
         (
             |_| {},
             "/caf%C3%A9/a%20b",
-            "/accounts/login/?next=/caf%C3%A9/a+b",
+            "/accounts/login/?next=/caf%C3%A9/a%20b",
         ),
         (
             |settings| settings.login_url = "/in?lang=ko".into(),

@@ -1,3 +1,7 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use quintette::templates::minijinja::TemplateSource;
 use quintette_testkit::Operation;
 
 use super::site::{Plan, Site};
@@ -100,4 +104,38 @@ async fn a_name_that_the_template_takes_for_itself_is_not_looked_up() {
 async fn a_name_is_looked_up_before_the_template_takes_it() {
     let site = Site::new("{% with user = user.email %}{{ user }}{% endwith %}").await;
     assert_eq!(site.user("clerk").await.page("/").await, "mail@example.com");
+}
+
+#[tokio::test]
+async fn a_macro_asks_for_a_user_only_when_it_is_called() {
+    let plan = Plan::new("{% from 'macros.html' import greeting %}{% if request.GET.greet %}{{ greeting() }}{% endif %}")
+        .and(
+            "macros.html",
+            "{% macro greeting() %}{{ user }}{{ perms.shop.add_order }}{{ messages|length }}{% endmacro %}",
+        );
+    let site = plan.build().await;
+    let mut user = site.user("clerk").await;
+    user.get("/").await.assert_same_for_all();
+    assert!(site.counter.take_calls().is_empty());
+    assert_eq!(user.page("/?greet=1").await, "clerkTrue0");
+}
+
+#[tokio::test]
+async fn a_template_that_is_changed_and_loaded_again_names_what_it_names_then() {
+    let changed = Arc::new(AtomicBool::new(false));
+    let mut plan = Plan::new("{% include 'part.html' %}");
+    let is_changed = Arc::clone(&changed);
+    plan.environment.set_loader(move |_| {
+        let is_changed = Arc::clone(&is_changed);
+        let loaded = is_changed.load(Ordering::Relaxed);
+        let source = TemplateSource::new(if loaded { "{{ user }}" } else { "nobody" });
+        let is_current = move || is_changed.load(Ordering::Relaxed) == loaded;
+        Ok(Some(source.with_uptodate_check(is_current)))
+    });
+    let site = plan.build().await;
+    let mut user = site.user("clerk").await;
+    assert_eq!(user.page("/").await, "nobody");
+    assert!(site.counter.take_calls().is_empty());
+    changed.store(true, Ordering::Relaxed);
+    assert_eq!(user.page("/").await, "clerk");
 }

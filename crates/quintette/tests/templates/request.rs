@@ -56,6 +56,20 @@ async fn a_link_can_keep_the_query() {
 }
 
 #[tokio::test]
+async fn the_session_is_there_for_a_page_that_looks_into_it() {
+    let site = Site::new(
+        "{% if own == 'another' %}{{ request.session.cart }}{% endif %}\
+         {% if request.GET.look %}{{ request.session._auth_user_id }} {{ 'cart' in request.session }} {{ request.session|length }}{% endif %}",
+    )
+    .await;
+    let mut user = site.user("clerk").await;
+    user.get("/").await.assert_same_for_all();
+    assert!(site.counter.take_calls().is_empty());
+    assert_eq!(user.page("/?look=1").await, "id-clerk False 3");
+    assert_eq!(site.visitor().page("/?look=1").await, " False 0");
+}
+
+#[tokio::test]
 async fn the_path_is_the_whole_one_within_a_nested_router() {
     let site = Site::new("{{ request.path }}").await;
     let page = site.visitor().page("/nested/deep").await;

@@ -177,7 +177,7 @@ struct Backend(Arc<Users>);
 
 #[async_trait]
 impl AuthenticationBackend for Backend {
-    fn path(&self) -> &str {
+    fn path(&self) -> &'static str {
         PATH
     }
 
@@ -218,7 +218,7 @@ impl AbstractUser for Person {
         &self.0
     }
 
-    fn password(&self) -> &str {
+    fn password(&self) -> &'static str {
         "a hash"
     }
 
@@ -230,15 +230,15 @@ impl AbstractUser for Person {
         self.0 == "root" || self.0 == "gone"
     }
 
-    fn email(&self) -> &str {
+    fn email(&self) -> &'static str {
         "mail@example.com"
     }
 
-    fn first_name(&self) -> &str {
+    fn first_name(&self) -> &'static str {
         "Ada"
     }
 
-    fn last_name(&self) -> &str {
+    fn last_name(&self) -> &'static str {
         "L."
     }
 }

@@ -52,7 +52,7 @@ impl From<UserSession> for Device {
 }
 
 /// With signed cookies the sessions are in the visitors' browsers, where nobody can list or end them.
-pub(super) fn can_be_listed(settings: &Settings) -> bool {
+fn can_be_listed(settings: &Settings) -> bool {
     settings.session_engine != SessionEngineName::SignedCookies
 }
 

@@ -10,7 +10,6 @@ use quintette::messages::Messages;
 use quintette::templates::TemplatePage;
 use serde::Deserialize;
 
-use super::devices;
 use super::sign_up::check_passwords;
 use crate::error::ShopError;
 use crate::form::Errors;
@@ -55,12 +54,8 @@ pub(super) async fn change(
     }
     let users = authentication.users()?;
     let user = users.set_password(&user, Some(&form.password1)).await?;
-    // This session goes on, under another key. The others proved the old password, which is none any more; those that can
-    // be ended are, so that no list shows them.
+    // This session goes on, under another key. The others proved the old password, and so prove nothing any more.
     auth.update_session_auth_hash(&user).await?;
-    if devices::can_be_listed(authentication.settings()) {
-        auth.sessions().await?.end_others().await?;
-    }
     messages.success(
         "Your password is changed. Wherever else you were logged in, you are not any more.",
     );

@@ -10,13 +10,12 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use minijinja::{context, value::Serde, value::Value};
 use quintette::auth::tokens::{urlsafe_base64_decode, urlsafe_base64_encode};
-use quintette::auth::{Auth, AuthError, Authentication, User, UserSessions};
+use quintette::auth::{Auth, AuthError, Authentication, User};
 use quintette::messages::Messages;
 use quintette::templates::TemplatePage;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::devices;
 use super::password_change::attributes;
 use super::sign_up::check_passwords;
 use crate::error::ShopError;
@@ -205,16 +204,11 @@ pub(super) async fn reset(
         auth.logout().await?;
     }
     auth.session().remove(TOKEN);
+    // With the old password end all sessions that it was proven in.
     authentication
         .users()?
         .set_password(&user, Some(&form.password1))
         .await?;
-    if devices::can_be_listed(authentication.settings()) {
-        let sessions = auth.session().sessions();
-        UserSessions::of(authentication, sessions, user.id())?
-            .end_all()
-            .await?;
-    }
     messages.success("Your password is changed. Log in with the new one.");
     Ok(Redirect::to("/login").into_response())
 }

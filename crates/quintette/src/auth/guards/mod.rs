@@ -31,7 +31,7 @@
 //!     .layer(login_required().login_not_required(["/health", "/accounts/*"]));
 //! ```
 //!
-//! A handler that takes a [`User`](super::User) demands a login by itself, and needs no guard.
+//! A handler that takes a [`User`] demands a login by itself, and needs no guard.
 
 mod rule;
 mod service;

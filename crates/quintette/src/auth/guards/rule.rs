@@ -16,8 +16,11 @@ pub(super) struct Rule {
 pub(super) enum Test {
     LoggedIn,
     Permissions(Vec<String>),
-    Passes(Box<dyn Fn(Option<&User>) -> bool + Send + Sync>),
+    Passes(Box<UserTest>),
 }
+
+/// Given `None` for a stranger.
+type UserTest = dyn Fn(Option<&User>) -> bool + Send + Sync;
 
 impl fmt::Debug for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -125,10 +125,7 @@ impl Driver for MysqlDatabase {
         if commits == Some(0) {
             return Err(SessionError::new(
                 SessionErrorKind::Misconfigured,
-                format!(
-                    "the connections to {} do not commit: SET autocommit = 1, on the server or in the pool's after_connect",
-                    self.place
-                ),
+                does_not_commit(&self.place),
             ));
         }
         let largest_packet = rows
@@ -157,6 +154,12 @@ impl Driver for MysqlDatabase {
         let tables = MysqlUserTables::open(self.clone(), model).await?;
         Ok(Arc::new(tables))
     }
+}
+
+fn does_not_commit(place: &str) -> String {
+    format!(
+        "the connections to {place} do not commit: SET autocommit = 1, on the server or in the pool's after_connect"
+    )
 }
 
 /// The server and the database, without user and password.

@@ -5,12 +5,12 @@ use sqlx::mysql::{MySqlConnection, MySqlQueryResult, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection as _, MySql, Row};
 use tokio::time::Instant;
 
-use super::MysqlDatabase;
 use super::auth_schema::LONGEST_NAME;
 use super::dialect::{gave_way, is_incomparable};
 use super::session_table::ATTEMPTS;
+use super::{MysqlDatabase, does_not_commit};
 use crate::db::connections::Statement as Query;
-use crate::db::error::DatabaseError;
+use crate::db::error::{DatabaseError, DatabaseErrorKind};
 use crate::db::failure::{Failure, users_not_read, users_not_written};
 use crate::db::queries;
 use crate::db::user_tables::{Dialect, LOOK, Names, Statement, Value};
@@ -30,7 +30,21 @@ impl MysqlUserTables {
         let names = Names::new(model, LONGEST_NAME);
         let tables = Self { database, names };
         tables.select(Statement::new(LOOK)).await?;
+        tables.check_that_it_commits().await?;
         Ok(tables)
+    }
+
+    /// Else what an application's pool is given to write would be acknowledged, and gone.
+    async fn check_that_it_commits(&self) -> Result<(), DatabaseError> {
+        let rows = self.select(Statement::new("SELECT @@autocommit")).await?;
+        let commits = rows.first().map(|row| self.integer(row, 0)).transpose()?;
+        if commits == Some(0) {
+            return Err(DatabaseError::new(
+                DatabaseErrorKind::Unavailable,
+                does_not_commit(&self.database.place),
+            ));
+        }
+        Ok(())
     }
 
     fn query(&self, statement: &Statement) -> Query<MySql> {

@@ -9,7 +9,7 @@ use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use super::super::context::Page;
 use super::super::later::Later;
 use super::super::{TemplateError, TemplateRequest};
-use crate::messages::{Message, Messages};
+use crate::messages::{DEFAULT_LEVELS, Message, Messages};
 
 pub(super) fn values(page: &Arc<Page>) -> Value {
     let messages = match page.request.extensions().get::<Messages>().cloned() {
@@ -20,7 +20,8 @@ pub(super) fn values(page: &Arc<Page>) -> Value {
         // Django gives an empty list, too, where its middleware is missing.
         None => Value::from(Vec::<Value>::new()),
     };
-    let levels = context! { DEBUG => 10, INFO => 20, SUCCESS => 25, WARNING => 30, ERROR => 40 };
+    let levels = DEFAULT_LEVELS.map(|(name, level)| (name, level.get()));
+    let levels = Value::from_pairs(levels);
     context! { messages, DEFAULT_MESSAGE_LEVELS => levels }
 }
 

@@ -9,6 +9,7 @@ mod languages;
 mod messages;
 mod query_dict;
 mod request;
+mod session;
 
 use std::fmt;
 use std::sync::Arc;

@@ -8,18 +8,20 @@ use minijinja::value::{Enumerator, Object, Value, from_args};
 use minijinja::{Error, ErrorKind, State, context};
 
 use super::super::context::Page;
-use super::auth;
 use super::query_dict::QueryDict;
+use super::{auth, session};
 
 pub(super) fn values(page: &Arc<Page>) -> Value {
     let request = RequestObject {
         page: Arc::clone(page),
+        get: OnceLock::new(),
         user: OnceLock::new(),
+        session: OnceLock::new(),
     };
     context! { request => Value::from_object(request) }
 }
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "path",
     "path_info",
     "method",
@@ -29,6 +31,7 @@ const NAMES: [&str; 15] = [
     "META",
     "headers",
     "content_type",
+    "session",
     "user",
     "get_full_path",
     "get_host",
@@ -40,7 +43,9 @@ const NAMES: [&str; 15] = [
 #[derive(Debug)]
 struct RequestObject {
     page: Arc<Page>,
+    get: OnceLock<Value>,
     user: OnceLock<Value>,
+    session: OnceLock<Value>,
 }
 
 impl RequestObject {
@@ -54,13 +59,20 @@ impl RequestObject {
             } else {
                 "http"
             }),
-            "GET" => Value::from_object(QueryDict::parse(head.query())),
+            "GET" => {
+                let parse = || Value::from_object(QueryDict::parse(head.query()));
+                self.get.get_or_init(parse).clone()
+            }
             "COOKIES" => self.cookies(),
             "META" => self.part(Part::Meta),
             "headers" => self.part(Part::Headers),
             "content_type" => {
                 let value = head.header("content-type").unwrap_or_default();
                 Value::from(value.split(';').next().unwrap_or_default().trim())
+            }
+            "session" => {
+                let load = || session::object(&self.page);
+                self.session.get_or_init(load).clone()
             }
             "user" => self.user.get_or_init(|| auth::user(&self.page)).clone(),
             "get_full_path" => Value::from(head.full_path()),

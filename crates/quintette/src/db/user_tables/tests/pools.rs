@@ -44,3 +44,25 @@ async fn an_application_hands_over_the_pool_that_it_has() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_pool_that_does_not_commit_is_told() {
+    use sqlx::Executor;
+    use sqlx::mysql::MySqlPoolOptions;
+
+    let site = sites().await.pop().unwrap();
+    let pool = MySqlPoolOptions::new().after_connect(|connection, _| {
+        Box::pin(async move {
+            connection.execute("SET autocommit = 0").await?;
+            Ok(())
+        })
+    });
+    let settings = Settings::new("a secret that is for tests alone");
+    let pool = pool.connect(&site.url).await.unwrap();
+    let database = Database::from(MysqlDatabase::from_pool(pool, &settings));
+    let error = database
+        .user_tables(&settings.auth_user_model)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("autocommit"), "{error}");
+}
