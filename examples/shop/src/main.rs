@@ -46,14 +46,16 @@ All of Quintette's settings are taken from settings.toml and the environment, su
 CACHE_URL, SESSION_COOKIE_AGE, LOGIN_FAILURE_LIMIT and SECURE_PROXY_SSL_HEADER.
 
 No account is there at first: visitors sign up. Staff, who see all orders, are made by the quintette command with the
-shop's DATABASE_URL:
+shop's DATABASE_URL (which the shop says when it opens):
+
+  SECRET_KEY=\"$(cat shop-data/secret_key)\" DATABASE_URL=sqlite://shop-data/shop.sqlite3 \\
+      cargo run --release -p quintette-cli -- createsuperuser
 ";
 
 async fn run() -> Result<(), StartError> {
     if let Some(argument) = std::env::args().nth(1) {
         if argument == "--help" || argument == "-h" {
-            let hint = Config::from_environment()?.staff_hint();
-            let _ = writeln!(io::stdout(), "{HELP}  {hint}");
+            let _ = write!(io::stdout(), "{HELP}");
             return Ok(());
         }
         return Err(StartError::Argument(argument));

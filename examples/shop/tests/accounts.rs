@@ -5,7 +5,7 @@ mod visitor;
 use axum::http::StatusCode;
 use shop::app::Shop;
 use tempfile::{TempDir, tempdir};
-use visitor::{Visitor, open_shop};
+use visitor::{Visitor, encoded, open_shop};
 
 const PASSWORD: &str = "correct horse";
 const CUPS: [(&str, &str); 2] = [("product", "cups"), ("quantity", "1")];
@@ -207,7 +207,7 @@ async fn nobody_is_led_to_another_site() {
         "\u{8}//evil.example",
     ] {
         let mut visitor = Visitor::of(&shop);
-        let escaped: String = evil.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escaped = encoded(evil);
         let page = visitor.get(&format!("/login?next={escaped}")).await;
         page.hides("evil.example");
         let form = [("username", "mei"), ("password", PASSWORD), ("next", evil)];

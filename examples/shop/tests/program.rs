@@ -55,10 +55,9 @@ fn it_opens_without_any_configuration_and_closes_on_sigterm() {
             .spawn()
             .unwrap(),
     );
+    let mut output = BufReader::new(running.0.stdout.take().unwrap());
     let mut line = String::new();
-    BufReader::new(running.0.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    output.read_line(&mut line).unwrap();
     assert!(
         line.contains("sessions: db, database: shop-data/shop.sqlite3"),
         "{line}"
@@ -70,6 +69,12 @@ fn it_opens_without_any_configuration_and_closes_on_sigterm() {
         .split(' ')
         .next()
         .unwrap();
+
+    // There is no account whose password all would know: how to make one is said.
+    let mut hint = String::new();
+    output.read_line(&mut hint).unwrap();
+    assert!(hint.contains("sqlite://shop-data/shop.sqlite3"), "{hint}");
+    assert!(hint.contains("createsuperuser"), "{hint}");
 
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
@@ -88,6 +93,20 @@ fn it_opens_without_any_configuration_and_closes_on_sigterm() {
         .unwrap();
     assert!(kill.success());
     assert_eq!(running.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn it_says_what_it_is_and_makes_nothing_for_that() {
+    let directory = tempdir().unwrap();
+    let output = shop(directory.path()).arg("--help").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for what in ["SHOP_DATA", "SESSION_ENGINE", "createsuperuser"] {
+        assert!(text.contains(what), "{text}");
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    let text = refusal(shop(directory.path()).arg("--port"));
+    assert!(text.contains("--port") && text.contains("--help"), "{text}");
 }
 
 #[test]

@@ -15,12 +15,14 @@ use quintette::messages::Messages;
 use quintette::templates::TemplatePage;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use super::password_change::attributes;
 use super::sign_up::check_passwords;
 use crate::error::ShopError;
 use crate::form::{Errors, check_email};
 use crate::mail::{Mail, Mailer};
+use crate::times::in_words;
 
 /// The session's key of the token between the mail's link and the form. Django's, as the next one.
 const TOKEN: &str = "_password_reset_token";
@@ -71,8 +73,10 @@ impl PasswordResets {
         let mails: Vec<Mail> = users.iter().map(|user| self.mail(user, site)).collect();
         let mailer = self.mailer.clone();
         // A runtime that shuts down writes no more.
-        let _ = tokio::task::spawn_blocking(move || {
-            mails.into_iter().for_each(|mail| mailer.send(mail))
+        let _ = spawn_blocking(move || {
+            for mail in mails {
+                mailer.send(mail);
+            }
         })
         .await;
         Ok(())
@@ -131,8 +135,10 @@ pub(super) async fn ask(
     Ok(Redirect::to("/password-reset/sent").into_response())
 }
 
-pub(super) async fn sent(page: TemplatePage) -> Result<Html<String>, ShopError> {
-    Ok(page.render("password_reset_sent.html", ()).await?)
+pub(super) async fn sent(page: TemplatePage, auth: Auth) -> Result<Html<String>, ShopError> {
+    let timeout = auth.authentication().settings().password_reset_timeout;
+    let values = context! { timeout => in_words(timeout) };
+    Ok(page.render("password_reset_sent.html", values).await?)
 }
 
 #[derive(Deserialize)]
