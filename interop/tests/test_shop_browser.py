@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(REFERENCE, reason="the shop is a Rust program")
 
 PASSWORD = "correct horse"
 ANOTHER = "battery staple"
+HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 NAMES = (f"mei{number}" for number in itertools.count())
 
 HTTPS = {
@@ -29,8 +30,9 @@ HTTPS = {
 
 
 def open_shop(directory, **settings):
-    # A machine that does other things as well is no store that is down.
-    settings = {"SHOP_DATA": str(directory / "data"), "SESSION_STORE_TIMEOUT": "20"} | settings
+    # A machine that does other things as well is no store that is down. What passwords are hashed with is not seen here.
+    always = {"SHOP_DATA": str(directory / "data"), "SESSION_STORE_TIMEOUT": "20", "PASSWORD_HASHERS": [HASHER]}
+    settings = always | settings
     return Shop("shop", settings, directory).wait_until_listening()
 
 
