@@ -43,6 +43,9 @@ use super::{AuthError, Authentication};
 )]
 pub trait AbstractUser: Any + Send + Sync {
     /// The primary key as text, as the session keeps it. Django's `pk`.
+    ///
+    /// Where several backends keep users, let no two of them have the same: [`UserSessions`](super::UserSessions) goes by
+    /// the id alone.
     fn id(&self) -> String;
 
     /// The name that a person logs in with. Django's `get_username()`.

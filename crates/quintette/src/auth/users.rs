@@ -24,6 +24,11 @@ const LONGEST_USERNAME: usize = 150;
 /// # }
 /// ```
 ///
+/// # Errors
+///
+/// What takes a [`User`] fails with the kind [`Value`](AuthErrorKind::Value) for one of a backend of the application's own,
+/// who may have the id of another one in the table.
+///
 /// # Cancellation
 ///
 /// What a caller that vanishes had asked for has happened or not.
@@ -199,7 +204,7 @@ impl Users {
     ///
     /// Where the database cannot answer, or rows of the application's own refer to the user.
     pub async fn delete(&self, user: &User) -> Result<(), AuthError> {
-        self.tables.delete_user(&user.id()).await?;
+        self.tables.delete_user(&record_of(user)?.id).await?;
         Ok(())
     }
 
@@ -245,7 +250,8 @@ impl Users {
     /// [`Value`](AuthErrorKind::Value) where there is no such permission; otherwise where the database cannot answer.
     pub async fn grant(&self, user: &User, permission: &str) -> Result<(), AuthError> {
         let (app_label, codename) = parts(permission)?;
-        let granted = self.tables.grant(&user.id(), app_label, codename).await?;
+        let id = &record_of(user)?.id;
+        let granted = self.tables.grant(id, app_label, codename).await?;
         granted
             .then_some(())
             .ok_or_else(|| unknown("user or permission", permission))
@@ -257,7 +263,8 @@ impl Users {
     ///
     /// [`Value`](AuthErrorKind::Value) where there is no such group; otherwise where the database cannot answer.
     pub async fn add_to_group(&self, user: &User, group: &str) -> Result<(), AuthError> {
-        let added = self.tables.add_to_group(&user.id(), group).await?;
+        let id = &record_of(user)?.id;
+        let added = self.tables.add_to_group(id, group).await?;
         added
             .then_some(())
             .ok_or_else(|| unknown("user or group", group))
@@ -282,7 +289,7 @@ impl Users {
     ///
     /// Where the database cannot answer.
     pub async fn groups(&self, user: &User) -> Result<Vec<String>, AuthError> {
-        Ok(self.tables.groups(&user.id()).await?)
+        Ok(self.tables.groups(&record_of(user)?.id).await?)
     }
 
     async fn encode(&self, password: Option<&str>) -> Result<String, AuthError> {

@@ -1,14 +1,17 @@
 //! Users of an application's own, and several backends in their order.
 
+use std::sync::{Arc, Mutex};
+
 use async_trait::async_trait;
+use axum::routing::get;
 use http::StatusCode;
 use quintette::auth::{
     AbstractUser, AuthError, AuthErrorKind, Authentication, AuthenticationBackend, Credentials,
-    MODEL_BACKEND,
+    MODEL_BACKEND, User,
 };
 use quintette::settings::Settings;
 
-use crate::site::Site;
+use crate::site::{Site, pages};
 
 /// Knows one robot, by a token in the place of its password.
 struct Robots;
@@ -176,4 +179,76 @@ async fn what_the_settings_name_wrongly_is_told_when_the_program_starts() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("PASSWORD_HASHERS"), "{error}");
+}
+
+/// Customers, who have numbers of their own: the first one's is that of the first row in the table of users.
+struct Customers;
+
+struct Customer;
+
+impl AbstractUser for Customer {
+    fn id(&self) -> String {
+        "1".to_owned()
+    }
+
+    fn username(&self) -> &'static str {
+        "a customer"
+    }
+
+    fn password(&self) -> &'static str {
+        ""
+    }
+}
+
+#[async_trait]
+impl AuthenticationBackend for Customers {
+    fn path(&self) -> &'static str {
+        "tests.Customers"
+    }
+
+    async fn authenticate(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<Option<Box<dyn AbstractUser>>, AuthError> {
+        let is_known = credentials.username() == Some("customer");
+        Ok(is_known.then(|| Box::new(Customer) as _))
+    }
+
+    async fn user(&self, id: &str) -> Result<Option<Box<dyn AbstractUser>>, AuthError> {
+        Ok((id == "1").then(|| Box::new(Customer) as _))
+    }
+}
+
+#[tokio::test]
+async fn a_user_of_another_backend_has_nothing_of_the_user_with_the_same_id() {
+    let site = Site::built(backends(&[MODEL_BACKEND, "tests.Customers"]), |builder| {
+        builder.backend(Customers)
+    })
+    .await;
+    let mei = site.user("mei").await;
+    assert_eq!(mei.id(), "1");
+    let users = site.users();
+    users.grant(&mei, "auth.view_user").await.unwrap();
+    let seen = Arc::new(Mutex::new(None));
+    let look = {
+        let seen = seen.clone();
+        async move |user: User| {
+            *seen.lock().unwrap() = Some(user.clone());
+            user.has_perm("auth.view_user").await.unwrap().to_string()
+        }
+    };
+    let mut visitor = site.visitor_of(pages().route("/may", get(look)));
+    visitor.log_in("customer", "any").await;
+    assert_eq!(visitor.get("/may").await.body, "false");
+    let customer = seen.lock().unwrap().take().unwrap();
+    let refused = [
+        users.delete(&customer).await,
+        users.grant(&customer, "auth.add_user").await,
+        users.add_to_group(&customer, "staff").await,
+        users.groups(&customer).await.map(drop),
+    ];
+    for refused in refused {
+        assert_eq!(refused.unwrap_err().kind(), AuthErrorKind::Value);
+    }
+    assert_eq!(users.by_id("1").await.unwrap(), Some(mei));
 }

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -122,13 +123,14 @@ impl AuthenticationBackend for ModelBackend {
     }
 
     async fn permissions(&self, user: &dyn AbstractUser) -> Result<BTreeSet<String>, AuthError> {
-        if !user.is_active() {
+        // A user of another backend may have the id of one of this table.
+        let Some(user) = record(user).filter(|user| user.is_active) else {
             return Ok(BTreeSet::new());
-        }
-        let permissions = if user.is_superuser() {
+        };
+        let permissions = if user.is_superuser {
             self.tables.all_permissions().await?
         } else {
-            self.tables.permissions(&user.id()).await?
+            self.tables.permissions(&user.id).await?
         };
         let named = permissions
             .into_iter()
@@ -140,8 +142,7 @@ impl AuthenticationBackend for ModelBackend {
         &self,
         user: &dyn AbstractUser,
     ) -> Result<Option<Box<dyn AbstractUser>>, AuthError> {
-        let user: &dyn std::any::Any = user;
-        let Some(user) = user.downcast_ref::<UserRecord>() else {
+        let Some(user) = record(user) else {
             return Ok(None);
         };
         // What every database keeps of it.
@@ -152,4 +153,9 @@ impl AuthenticationBackend for ModelBackend {
             ..user.clone()
         })))
     }
+}
+
+/// The row of the table; `None` for a user who is in none.
+fn record(user: &dyn AbstractUser) -> Option<&UserRecord> {
+    (user as &dyn Any).downcast_ref()
 }
