@@ -226,7 +226,7 @@ impl Auth {
             None => false,
             Some(id) => {
                 let proof = self.value(HASH_SESSION_KEY).await?.unwrap_or_default();
-                if id != user.id() || user.proves(&proof, keys) != Proof::Current {
+                if user.proves(&proof, keys) != Proof::Current || !self.names(&id, &user).await? {
                     self.end_session().await?;
                 }
                 true
@@ -249,6 +249,17 @@ impl Auth {
             observer.user_logged_in(&user, &self.inner.visitor).await;
         }
         Ok(())
+    }
+
+    /// Whether the session, which names this id, names this user. Users of two backends may have the same id, and where they
+    /// have no password also the same proof; the same user may also come by two backends.
+    async fn names(&self, id: &str, user: &User) -> Result<bool, AuthError> {
+        let backend = self.value(BACKEND_SESSION_KEY).await?.unwrap_or_default();
+        if id != user.id() || backend == user.backend() {
+            return Ok(id == user.id());
+        }
+        let named = self.inner.authentication.user(&backend, id).await?;
+        Ok(named.is_some_and(|named| named.is_of_the_kind_of(user)))
     }
 
     /// Logs out whoever is logged in, and ends the session with all its data. Django's `logout`.

@@ -366,6 +366,11 @@ impl User {
         Ok(apps.any(|app| app == app_label))
     }
 
+    /// Whether both are rows of the same table, or whatever type an application's users are of.
+    pub(super) fn is_of_the_kind_of(&self, other: &Self) -> bool {
+        (self.record() as &dyn Any).type_id() == (other.record() as &dyn Any).type_id()
+    }
+
     /// What a session of this user holds as proof that the password has not changed since. Django's
     /// `get_session_auth_hash()`.
     pub(super) fn session_auth_hash(&self, keys: &Keys) -> String {

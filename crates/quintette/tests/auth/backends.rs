@@ -181,18 +181,16 @@ async fn what_the_settings_name_wrongly_is_told_when_the_program_starts() {
     assert!(error.to_string().contains("PASSWORD_HASHERS"), "{error}");
 }
 
-/// Customers, who have numbers of their own: the first one's is that of the first row in the table of users.
-struct Customers;
+/// One customer or one guest, with the number that the first row has in the table of users, and without a password.
+struct Number1<const GUEST: bool>;
 
-struct Customer;
-
-impl AbstractUser for Customer {
+impl<const GUEST: bool> AbstractUser for Number1<GUEST> {
     fn id(&self) -> String {
         "1".to_owned()
     }
 
     fn username(&self) -> &'static str {
-        "a customer"
+        if GUEST { "guest" } else { "customer" }
     }
 
     fn password(&self) -> &'static str {
@@ -200,29 +198,36 @@ impl AbstractUser for Customer {
     }
 }
 
+/// The backend that knows it.
+struct Shop<const GUEST: bool>;
+
 #[async_trait]
-impl AuthenticationBackend for Customers {
+impl<const GUEST: bool> AuthenticationBackend for Shop<GUEST> {
     fn path(&self) -> &'static str {
-        "tests.Customers"
+        if GUEST { GUESTS } else { CUSTOMERS }
     }
 
     async fn authenticate(
         &self,
         credentials: &Credentials,
     ) -> Result<Option<Box<dyn AbstractUser>>, AuthError> {
-        let is_known = credentials.username() == Some("customer");
-        Ok(is_known.then(|| Box::new(Customer) as _))
+        let one = Number1::<GUEST>;
+        let is_known = credentials.username() == Some(one.username());
+        Ok(is_known.then(|| Box::new(one) as _))
     }
 
     async fn user(&self, id: &str) -> Result<Option<Box<dyn AbstractUser>>, AuthError> {
-        Ok((id == "1").then(|| Box::new(Customer) as _))
+        Ok((id == "1").then(|| Box::new(Number1::<GUEST>) as _))
     }
 }
 
+const CUSTOMERS: &str = "tests.Customers";
+const GUESTS: &str = "tests.Guests";
+
 #[tokio::test]
 async fn a_user_of_another_backend_has_nothing_of_the_user_with_the_same_id() {
-    let site = Site::built(backends(&[MODEL_BACKEND, "tests.Customers"]), |builder| {
-        builder.backend(Customers)
+    let site = Site::built(backends(&[MODEL_BACKEND, CUSTOMERS]), |builder| {
+        builder.backend(Shop::<false>)
     })
     .await;
     let mei = site.user("mei").await;
@@ -251,4 +256,39 @@ async fn a_user_of_another_backend_has_nothing_of_the_user_with_the_same_id() {
         assert_eq!(refused.unwrap_err().kind(), AuthErrorKind::Value);
     }
     assert_eq!(users.by_id("1").await.unwrap(), Some(mei));
+}
+
+#[tokio::test]
+async fn a_user_of_another_backend_with_the_same_id_does_not_get_the_session() {
+    let site = Site::built(backends(&[CUSTOMERS, GUESTS]), |builder| {
+        builder.backend(Shop::<false>).backend(Shop::<true>)
+    })
+    .await;
+    let mut visitor = site.visitor();
+    visitor.log_in("customer", "any").await;
+    visitor.get("/cart").await;
+    let customers = visitor.cookie.clone().unwrap();
+    visitor.log_in("guest", "any").await;
+    assert_eq!(visitor.who().await, "guest");
+    assert_eq!(site.stored(&customers).await, None);
+    let stored = site.stored(visitor.cookie.as_deref().unwrap()).await;
+    assert_eq!(stored.unwrap().get("cart"), None);
+}
+
+#[tokio::test]
+async fn a_user_who_comes_by_another_backend_keeps_the_session() {
+    let all = "django.contrib.auth.backends.AllowAllUsersModelBackend";
+    let site = Site::with(backends(&[MODEL_BACKEND, all])).await;
+    site.user("mei").await;
+    let mut visitor = site.logged_in("mei").await;
+    visitor.get("/cart").await;
+    let site = site.restarted(backends(&[all, MODEL_BACKEND])).await;
+    let mut again = site.visitor();
+    again.cookie = visitor.cookie;
+    again.log_in("mei", "right").await;
+    let stored = site.stored(again.cookie.as_deref().unwrap()).await.unwrap();
+    assert_eq!(
+        (&stored["cart"], &stored["_auth_user_backend"]),
+        (&"tea".into(), &all.into())
+    );
 }
