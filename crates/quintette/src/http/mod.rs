@@ -22,6 +22,7 @@ mod address;
 mod host;
 mod login_url;
 mod path;
+mod path_patterns;
 mod redirect;
 mod vary;
 
@@ -34,9 +35,9 @@ pub use host::{DisallowedHost, OverHttps, is_same_domain};
 pub use redirect::{redirect, url_has_allowed_host_and_scheme};
 
 pub(crate) use login_url::login_url_with_next;
-pub(crate) use path::decode;
 #[cfg(feature = "templates")]
 pub(crate) use path::quote;
+pub(crate) use path_patterns::PathPatterns;
 pub(crate) use vary::vary_on_cookie;
 
 /// A request without its body: what Django's `HttpRequest` tells of host, scheme, path and address. A borrowed view.
