@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use quintette_core::json::RawJson;
 use quintette_core::session::{Session, SessionKey};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -147,16 +148,9 @@ impl Auth {
         }
     }
 
-    /// A text or a number in the session; what else there may be is none of ours.
     async fn value(&self, key: &str) -> Result<Option<String>, AuthError> {
-        let Some(raw) = self.inner.session.raw(key).await? else {
-            return Ok(None);
-        };
-        Ok(match raw.deserialize::<Value>() {
-            Ok(Value::String(text)) => Some(text),
-            Ok(Value::Number(number)) => Some(number.to_string()),
-            _ => None,
-        })
+        let raw = self.inner.session.raw(key).await?;
+        Ok(raw.as_ref().and_then(text_of))
     }
 
     /// The user whom the credentials prove; `None` where they prove none. Django's `authenticate`.
@@ -351,5 +345,14 @@ impl fmt::Debug for Auth {
         f.debug_struct("Auth")
             .field("session", &self.inner.session)
             .finish_non_exhaustive()
+    }
+}
+
+/// A text or a number in the session; what else there may be is none of ours.
+pub(super) fn text_of(raw: &RawJson) -> Option<String> {
+    match raw.deserialize::<Value>() {
+        Ok(Value::String(text)) => Some(text),
+        Ok(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::Path;
 use axum::routing::{get, post};
 use quintette::auth::{Auth, AuthError, UserSessions};
 use quintette::sessions::SessionKey;
-use quintette::settings::SessionEngineName;
+use quintette::settings::{DatabaseUrl, SessionEngineName, SqliteLocation};
 
 use crate::site::{Site, pages};
 
@@ -177,21 +177,23 @@ async fn sessions_that_no_request_has_brought_are_found_in_the_store() {
     assert_eq!(sessions.end_all().await.unwrap(), 3);
 }
 
+/// The database of the site, to look into.
+async fn rows_of(site: &Site) -> sqlx::SqlitePool {
+    let url = site.sessions.settings().database_url.clone();
+    let Some(DatabaseUrl::Sqlite(SqliteLocation::File(path))) = url else {
+        panic!("an SQLite file")
+    };
+    let url = format!("sqlite:{}", path.display());
+    sqlx::SqlitePool::connect(&url).await.unwrap()
+}
+
 #[tokio::test]
 async fn the_table_holds_no_key_that_could_be_used() {
     let site = Site::new().await;
     site.user("mei").await;
     let (laptop, _) = two_devices(&site).await;
     let cookie = laptop.cookie.unwrap();
-    let url = site.sessions.settings().database_url.clone().unwrap();
-    let quintette::settings::DatabaseUrl::Sqlite(quintette::settings::SqliteLocation::File(path)) =
-        url
-    else {
-        panic!("an SQLite file")
-    };
-    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", path.display()))
-        .await
-        .unwrap();
+    let pool = rows_of(&site).await;
     let rows: Vec<(String, String)> =
         sqlx::query_as("SELECT id, sealed_key FROM quintette_user_session")
             .fetch_all(&pool)
@@ -210,4 +212,36 @@ async fn sessions_in_cookies_cannot_be_listed_and_the_error_says_why() {
         Site::with(|settings| settings.session_engine = SessionEngineName::SignedCookies).await;
     let error = UserSessions::of(&site.authentication, &site.sessions, "1").unwrap_err();
     assert!(error.to_string().contains("signed_cookies"), "{error}");
+}
+
+#[tokio::test]
+async fn sessions_in_cookies_do_not_fill_the_table() {
+    let site =
+        Site::with(|settings| settings.session_engine = SessionEngineName::SignedCookies).await;
+    let mei = site.user("mei").await;
+    let mut visitor = site.logged_in("mei").await;
+    visitor.who().await;
+    // Whatever is noted is noted before this, which is written after it.
+    site.users().set_password(&mei, Some("new")).await.unwrap();
+    let noted: i64 = sqlx::query_scalar("SELECT count(*) FROM quintette_user_session")
+        .fetch_one(&rows_of(&site).await)
+        .await
+        .unwrap();
+    assert_eq!(noted, 0);
+}
+
+#[tokio::test]
+async fn a_session_whose_user_is_a_number_is_on_the_list_too() {
+    let site = Site::new().await;
+    site.user("mei").await;
+    let number = async |auth: Auth| -> Result<String, AuthError> {
+        let id: u64 = auth.user().await?.unwrap().id().parse().unwrap();
+        auth.session().insert("_auth_user_id", id)?;
+        Ok(id.to_string())
+    };
+    let mut visitor = site.visitor_of(device_pages().route("/number", get(number)));
+    visitor.log_in("mei", "right").await;
+    visitor.get("/number").await;
+    assert_eq!(visitor.who().await, "mei");
+    assert_eq!(visitor.get("/devices").await.body.lines().count(), 1);
 }

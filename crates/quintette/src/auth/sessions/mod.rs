@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use quintette_core::session::{Listed, SessionData, SessionKey, Sessions};
 use quintette_core::settings::SessionEngineName;
 
+use super::request::text_of;
 use super::{Auth, AuthError, AuthErrorKind, Authentication, SESSION_KEY, Visitor};
 use crate::db::UserSessionRow;
 
@@ -74,13 +75,6 @@ impl UserSessions {
         sessions: &Sessions,
         user_id: impl Into<String>,
     ) -> Result<Self, AuthError> {
-        let index = authentication.index().ok_or_else(|| {
-            AuthError::new(
-                AuthErrorKind::Misconfigured,
-                "the sessions of a user are listed in the table quintette_user_session, which is missing: run `quintette \
-                 migrate`, and hand the database over with Authentication::connect or .database(…)",
-            )
-        })?;
         if sessions.settings().session_engine == SessionEngineName::SignedCookies {
             return Err(AuthError::new(
                 AuthErrorKind::Misconfigured,
@@ -88,6 +82,13 @@ impl UserSessions {
                  visitors' browsers. Take another engine",
             ));
         }
+        let index = authentication.index().ok_or_else(|| {
+            AuthError::new(
+                AuthErrorKind::Misconfigured,
+                "the sessions of a user are listed in the table quintette_user_session, which is missing: run `quintette \
+                 migrate`, and hand the database over with Authentication::connect or .database(…)",
+            )
+        })?;
         Ok(Self {
             index: index.clone(),
             sessions: sessions.clone(),
@@ -302,7 +303,7 @@ impl UserSessions {
 
 /// The primary key of the user whom a session's data names.
 fn user_of(data: &SessionData) -> Option<String> {
-    data.json(SESSION_KEY)?.deserialize().ok()
+    text_of(data.json(SESSION_KEY)?)
 }
 
 impl fmt::Debug for UserSessions {
