@@ -1,4 +1,5 @@
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
 use quintette_core::json::RawJson;
@@ -202,11 +203,12 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// Where a store cannot answer. Answer with the error: the response of a failed login must not be a success.
+    /// Where a store cannot answer. Nobody is logged in then: a session of another user has ended, that of a stranger is what
+    /// it was.
     ///
     /// # Cancellation
     ///
-    /// A login that is not answered may have been done; the visitor has no key to it then.
+    /// As where it fails; `last_login` may be set.
     pub async fn login(&self, user: &User) -> Result<(), AuthError> {
         let Inner {
             authentication,
@@ -226,6 +228,7 @@ impl Auth {
                 true
             }
         };
+        let unfinished = (!known).then(|| UnfinishedLogin(session));
         // Before the key changes: the new session is then stored once, with all of it.
         session.insert(SESSION_KEY, user.id())?;
         session.insert(BACKEND_SESSION_KEY, user.backend())?;
@@ -237,6 +240,7 @@ impl Auth {
         if !known && session.key().is_some() {
             self.cycle_key().await?;
         }
+        mem::forget(unfinished);
         *current = Known::User(Some(user.clone()));
         drop(current);
         for observer in authentication.observers() {
@@ -345,6 +349,18 @@ impl fmt::Debug for Auth {
         f.debug_struct("Auth")
             .field("session", &self.inner.session)
             .finish_non_exhaustive()
+    }
+}
+
+/// Whoever planted the session's key would be logged in by a login that has not changed it: dropped before that, this
+/// takes the user out of the stranger's session again.
+struct UnfinishedLogin<'s>(&'s Session);
+
+impl Drop for UnfinishedLogin<'_> {
+    fn drop(&mut self) {
+        for key in [SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY] {
+            self.0.remove(key);
+        }
     }
 }
 
