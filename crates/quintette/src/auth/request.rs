@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::user::Proof;
-use super::{AuthError, Authentication, Credentials, User, UserSessions, Visitor};
+use super::{AuthError, AuthErrorKind, Authentication, Credentials, User, UserSessions, Visitor};
 use crate::csrf::Csrf;
 
 /// The session's key of the user's primary key. Django's `SESSION_KEY`.
@@ -138,8 +138,12 @@ impl Auth {
         match user.proves(&proof, keys) {
             Proof::Current => Ok(Some(user)),
             Proof::OfOldKey => {
-                session.insert(HASH_SESSION_KEY, user.session_auth_hash(keys))?;
-                self.cycle_key().await?;
+                match self.cycle_key().await {
+                    Ok(()) => session.insert(HASH_SESSION_KEY, user.session_auth_hash(keys))?,
+                    // Another request of the same page was faster, and its response has the new key.
+                    Err(error) if error.kind() == AuthErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
                 Ok(Some(user))
             }
             Proof::None => {

@@ -6,10 +6,10 @@ use axum::Router;
 use axum::routing::{get, post};
 use http::{Request, StatusCode};
 use quintette::auth::{Auth, Credentials};
-use quintette::sessions::{SessionKey, Sessions};
-use quintette_testkit::{Gate, GatedEngine, Operation, When};
+use quintette::sessions::SessionKey;
+use quintette_testkit::{Gate, Operation, When};
 
-use crate::site::{Site, pages};
+use crate::site::{Site, gated, pages};
 
 #[tokio::test]
 async fn a_key_that_was_planted_is_not_the_key_after_the_login() {
@@ -29,13 +29,6 @@ async fn a_key_that_was_planted_is_not_the_key_after_the_login() {
         victim.cookie.as_deref(),
         Some("plantedplantedplantedplantedplan")
     );
-}
-
-/// The site with a store that a test can hold and make fail.
-fn gated(mut site: Site) -> (Site, Arc<GatedEngine>) {
-    let engine = Arc::new(GatedEngine::new(site.memory.clone()));
-    site.sessions = Sessions::new(engine.clone(), site.sessions.settings().clone());
-    (site, engine)
 }
 
 /// A page that logs mei in, and whatever happens is answered as if nothing were wrong.

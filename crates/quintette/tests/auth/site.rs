@@ -17,7 +17,7 @@ use quintette::db::{Database, QueryLog};
 use quintette::http::ClientAddress;
 use quintette::sessions::{Session, SessionEngine, SessionKey, SessionLayer, Sessions};
 use quintette::settings::{DatabaseUrl, Settings, SqliteLocation};
-use quintette_testkit::{CountingEngine, MemoryEngine};
+use quintette_testkit::{CountingEngine, GatedEngine, MemoryEngine};
 use serde::Deserialize;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -133,6 +133,13 @@ impl Site {
         let text = stored.data.to_json().unwrap();
         Some(serde_json::from_str(&text).unwrap())
     }
+}
+
+/// The site with a store that a test can hold and make fail.
+pub(crate) fn gated(mut site: Site) -> (Site, Arc<GatedEngine>) {
+    let engine = Arc::new(GatedEngine::new(site.memory.clone()));
+    site.sessions = Sessions::new(engine.clone(), site.sessions.settings().clone());
+    (site, engine)
 }
 
 pub(crate) fn settings(directory: &TempDir, configure: impl FnOnce(&mut Settings)) -> Settings {
