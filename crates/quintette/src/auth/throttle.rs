@@ -6,7 +6,7 @@ use quintette_core::cache::{CacheError, Swapped};
 use quintette_core::settings::Settings;
 use quintette_core::signing::{SecretKey, salted_hmac};
 
-use super::{AuthError, Visitor};
+use super::{AuthError, Visitor, usernames};
 use crate::cache::NamedCache;
 
 /// As many failures as one address may have over all user names, for each that it may have over one: several people may
@@ -129,7 +129,7 @@ impl Throttle {
     fn name(&self, kind: &str, username: Option<&str>, address: Option<IpAddr>) -> String {
         let address = address.map(network).unwrap_or_default();
         // As the databases compare them, or `Mei` would be another five attempts at `mei`.
-        let username = username.unwrap_or_default().to_lowercase();
+        let username = usernames::folded(username.unwrap_or_default());
         let mac = salted_hmac(
             "quintette.auth.throttle",
             format!("{kind}\n{address}\n{username}"),

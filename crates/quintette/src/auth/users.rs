@@ -5,7 +5,7 @@ use chrono::{SubsecRound as _, Utc};
 
 use super::backends::ModelBackend;
 use super::hashers::unusable_password;
-use super::{AuthError, AuthErrorKind, Authentication, User, UserRecord};
+use super::{AuthError, AuthErrorKind, Authentication, User, UserRecord, usernames};
 use crate::db::{NewUser, UserKey, UserRow, UserTables};
 
 /// As many characters as the column `username` has.
@@ -84,11 +84,12 @@ impl Users {
         password: Option<&str>,
         superuser: bool,
     ) -> Result<User, AuthError> {
-        check_username(username)?;
+        let username = usernames::normalized(username);
+        check_username(&username)?;
         let new = NewUser {
             password: self.encode(password).await?,
             is_superuser: superuser,
-            username: username.to_owned(),
+            username,
             first_name: String::new(),
             last_name: String::new(),
             email: normalize_email(email),

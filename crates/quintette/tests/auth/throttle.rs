@@ -30,11 +30,13 @@ async fn after_too_many_wrong_passwords_the_right_one_is_not_taken_either() {
         assert_eq!(answer.header("retry-after"), Some("90"));
         assert!(answer.body.contains("90 seconds"), "{}", answer.body);
     }
-    assert_eq!(
-        visitor.log_in("Mei", "wrong").await.status,
-        StatusCode::TOO_MANY_REQUESTS,
-        "however it is written"
-    );
+    for name in ["Mei", "ｍｅｉ", "Méi", "mei "] {
+        assert_eq!(
+            visitor.log_in(name, "wrong").await.status,
+            StatusCode::TOO_MANY_REQUESTS,
+            "however it is written: {name}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -96,4 +98,18 @@ async fn a_hundred_guesses_at_once_are_no_way_around() {
         looked_at += u32::from(guess.await.unwrap() == StatusCode::FORBIDDEN);
     }
     assert_eq!(looked_at, 3);
+}
+
+#[tokio::test]
+async fn visitors_of_a_socket_for_both_kinds_of_addresses_are_told_apart() {
+    let site = Site::with(limit(2)).await;
+    site.user("mei").await;
+    let mut attacker = site.visitor();
+    attacker.address = "::ffff:192.0.2.66".parse().unwrap();
+    for number in 0..25 {
+        attacker.log_in(&format!("name{number}"), "123456").await;
+    }
+    let mut mei = site.visitor();
+    mei.address = "::ffff:192.0.2.7".parse().unwrap();
+    assert_eq!(mei.log_in("mei", "right").await.status, StatusCode::OK);
 }

@@ -8,8 +8,8 @@ use chrono::{SubsecRound as _, Utc};
 use super::{AuthenticationBackend, Credentials};
 use crate::auth::hashers::Verification;
 use crate::auth::passwords::PasswordHashing;
-use crate::auth::{AbstractUser, AuthError, UserRecord};
-use crate::db::{UserKey, UserTables};
+use crate::auth::{AbstractUser, AuthError, UserRecord, usernames};
+use crate::db::{UserKey, UserRow, UserTables};
 
 /// The path of Django's `ModelBackend`.
 pub const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
@@ -104,8 +104,12 @@ impl AuthenticationBackend for ModelBackend {
         else {
             return Ok(None);
         };
-        let row = self.tables.user(UserKey::Username(username)).await?;
-        let Some(mut user) = row.map(UserRecord::from) else {
+        let username = usernames::normalized(username);
+        let row = self.tables.user(UserKey::Username(&username)).await?;
+        // What only a database's collation takes for the same would be another name to whoever counts the attempts.
+        let is_named =
+            |row: &UserRow| usernames::folded(&row.username) == usernames::folded(&username);
+        let Some(mut user) = row.filter(is_named).map(UserRecord::from) else {
             // As long as a wrong password takes, so that nobody learns who is a user.
             let _ = self.hashing.check_nobody(password).await?;
             return Ok(None);
