@@ -268,25 +268,29 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// Where the store cannot answer: the visitor may still be logged in, so answer with the error.
+    /// Where the store cannot answer: the visitor may still be logged in, so answer with the error. Where only the observers
+    /// cannot be told whom it was, since the users' store is down, the session has ended.
     ///
     /// # Cancellation
     ///
-    /// A logout that has begun is done, whether the client waits for it or not.
+    /// A logout that has begun is done, whether the client waits for it or not; the observers may not hear of it.
     pub async fn logout(&self) -> Result<(), AuthError> {
-        let user = if self.inner.authentication.observers().is_empty() {
-            None
+        let observers = self.inner.authentication.observers();
+        let user = if observers.is_empty() {
+            Ok(None)
         } else {
-            self.user().await?
+            self.user().await
         };
-        for observer in self.inner.authentication.observers() {
+        let mut current = self.inner.user.lock().await;
+        self.end_session().await?;
+        *current = Known::User(None);
+        drop(current);
+        let user = user?;
+        for observer in observers {
             observer
                 .user_logged_out(user.as_ref(), &self.inner.visitor)
                 .await;
         }
-        let mut current = self.inner.user.lock().await;
-        self.end_session().await?;
-        *current = Known::User(None);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use axum::extract::Path;
 use axum::routing::{get, post};
 use quintette::auth::{Auth, AuthError, UserSessions};
 use quintette::sessions::SessionKey;
-use quintette::settings::{DatabaseUrl, SessionEngineName, SqliteLocation};
+use quintette::settings::SessionEngineName;
 
 use crate::site::{Site, pages};
 
@@ -177,23 +177,13 @@ async fn sessions_that_no_request_has_brought_are_found_in_the_store() {
     assert_eq!(sessions.end_all().await.unwrap(), 3);
 }
 
-/// The database of the site, to look into.
-async fn rows_of(site: &Site) -> sqlx::SqlitePool {
-    let url = site.sessions.settings().database_url.clone();
-    let Some(DatabaseUrl::Sqlite(SqliteLocation::File(path))) = url else {
-        panic!("an SQLite file")
-    };
-    let url = format!("sqlite:{}", path.display());
-    sqlx::SqlitePool::connect(&url).await.unwrap()
-}
-
 #[tokio::test]
 async fn the_table_holds_no_key_that_could_be_used() {
     let site = Site::new().await;
     site.user("mei").await;
     let (laptop, _) = two_devices(&site).await;
     let cookie = laptop.cookie.unwrap();
-    let pool = rows_of(&site).await;
+    let pool = site.pool().await;
     let rows: Vec<(String, String)> =
         sqlx::query_as("SELECT id, sealed_key FROM quintette_user_session")
             .fetch_all(&pool)
@@ -224,7 +214,7 @@ async fn sessions_in_cookies_do_not_fill_the_table() {
     // Whatever is noted is noted before this, which is written after it.
     site.users().set_password(&mei, Some("new")).await.unwrap();
     let noted: i64 = sqlx::query_scalar("SELECT count(*) FROM quintette_user_session")
-        .fetch_one(&rows_of(&site).await)
+        .fetch_one(&site.pool().await)
         .await
         .unwrap();
     assert_eq!(noted, 0);

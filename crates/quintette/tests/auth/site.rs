@@ -86,6 +86,22 @@ impl Site {
         }
     }
 
+    /// Its database, past the site.
+    pub(crate) async fn pool(&self) -> sqlx::SqlitePool {
+        let url = self.sessions.settings().database_url.clone();
+        let Some(DatabaseUrl::Sqlite(SqliteLocation::File(path))) = url else {
+            panic!("an SQLite file")
+        };
+        let url = format!("sqlite:{}", path.display());
+        sqlx::SqlitePool::connect(&url).await.unwrap()
+    }
+
+    /// From now on nobody finds the users.
+    pub(crate) async fn without_users(&self) {
+        let gone = sqlx::query("ALTER TABLE auth_user RENAME TO elsewhere");
+        gone.execute(&self.pool().await).await.unwrap();
+    }
+
     pub(crate) fn users(&self) -> Users {
         self.authentication.users().unwrap()
     }
