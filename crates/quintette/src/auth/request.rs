@@ -1,6 +1,6 @@
 use std::fmt;
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use quintette_core::json::RawJson;
 use quintette_core::session::{Session, SessionKey};
@@ -50,7 +50,8 @@ pub struct Auth {
 struct Inner {
     authentication: Authentication,
     session: Session,
-    csrf: Option<Csrf>,
+    /// Of the layer outside, else of the one inside, once that has been called.
+    csrf: OnceLock<Csrf>,
     visitor: Visitor,
     /// Held while the user is loaded, so that it is loaded once.
     user: Mutex<Known>,
@@ -75,11 +76,16 @@ impl Auth {
             inner: Arc::new(Inner {
                 authentication,
                 session,
-                csrf,
+                csrf: csrf.map_or_else(OnceLock::new, OnceLock::from),
                 visitor,
                 user: Mutex::new(Known::Nothing),
             }),
         }
+    }
+
+    /// For a layer inside the `AuthLayer`: a login changes this secret, whatever the order of the layers.
+    pub(crate) fn adopt_csrf(&self, csrf: &Csrf) {
+        self.inner.csrf.get_or_init(|| csrf.clone());
     }
 
     /// Who the users are, and how they prove it.
@@ -237,7 +243,7 @@ impl Auth {
         session.insert(SESSION_KEY, user.id())?;
         session.insert(BACKEND_SESSION_KEY, user.backend())?;
         session.insert(HASH_SESSION_KEY, user.session_auth_hash(keys))?;
-        if let Some(csrf) = &self.inner.csrf {
+        if let Some(csrf) = self.inner.csrf.get() {
             csrf.rotate();
         }
         // A session that is not stored yet gets a key when it is.

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::routing::{get, post};
 use http::{Request, StatusCode};
-use quintette::auth::{Auth, Credentials};
+use quintette::auth::{Auth, AuthLayer, Credentials};
+use quintette::csrf::CsrfLayer;
 use quintette::sessions::SessionKey;
 use quintette_testkit::{Gate, Operation, When};
 
@@ -85,6 +86,26 @@ async fn a_login_that_is_given_up_half_way_lets_nobody_in() {
         assert_eq!((answer.status, &*answer.body), (StatusCode::OK, "too late"));
         assert_eq!(mallory.who().await, "a stranger", "{operation}");
         assert_eq!(victim.who().await, "a stranger", "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_changes_the_csrf_secret_in_whatever_order_the_layers_stand() {
+    let site = Site::new().await;
+    site.user("mei").await;
+    let csrf = CsrfLayer::new(site.sessions.settings().clone()).exempt();
+    let auth = AuthLayer::new(site.authentication.clone());
+    for pages in [pages().layer(csrf.clone()), pages().layer(auth).layer(csrf)] {
+        let planted = "plantedplantedplantedplantedplan";
+        let login = Request::post("/login")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("cookie", format!("csrftoken={planted}"))
+            .body("username=mei&password=right".into());
+        let answer = site.visitor_of(pages).send(login.unwrap()).await;
+        let cookies = answer.headers.get_all("set-cookie").iter();
+        let mut cookies = cookies.map(|cookie| cookie.to_str().unwrap());
+        let secret = cookies.find(|cookie| cookie.starts_with("csrftoken="));
+        assert!(!secret.unwrap().contains(planted));
     }
 }
 
