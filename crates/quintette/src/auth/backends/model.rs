@@ -74,7 +74,10 @@ impl ModelBackend {
                 .tables
                 .replace_password(&user.id, &user.password, &encoded)
                 .await?;
-            Ok::<_, AuthError>(replaced.then_some(encoded))
+            if replaced {
+                return Ok(Some(encoded));
+            }
+            self.renewed_elsewhere(user, password).await
         };
         match upgrade.await {
             Ok(Some(encoded)) => user.password = encoded,
@@ -83,6 +86,20 @@ impl ModelBackend {
                 tracing::warn!(target: "quintette::auth", "the hash of a password was not renewed: {error}");
             }
         }
+    }
+
+    /// The hash that another login has written meanwhile, if it is one of this password: a session with the proof of the
+    /// former one would be nobody's.
+    async fn renewed_elsewhere(
+        &self,
+        user: &UserRecord,
+        password: &str,
+    ) -> Result<Option<String>, AuthError> {
+        let Some(row) = self.tables.user(UserKey::Id(&user.id)).await? else {
+            return Ok(None);
+        };
+        let verification = self.hashing.check_password(password, &row.password).await?;
+        Ok(verification.is_correct().then_some(row.password))
     }
 }
 
