@@ -1,5 +1,6 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::Once;
 use std::time::Duration;
 
 use quintette_core::cache::{CacheError, Swapped};
@@ -26,6 +27,8 @@ pub(super) struct Throttle {
     limit: u32,
     cooloff: Duration,
     secret: SecretKey,
+    /// That no address is known is told once.
+    told: Once,
 }
 
 /// What an attempt has counted, to be taken back when it was right.
@@ -42,6 +45,7 @@ impl Throttle {
             limit,
             cooloff: settings.login_cooloff_time.to_std().unwrap_or_default(),
             secret: settings.secret_key.secret().clone(),
+            told: Once::new(),
         }
     }
 
@@ -55,6 +59,16 @@ impl Throttle {
         username: &str,
         visitor: &Visitor,
     ) -> Result<Attempt, AuthError> {
+        if visitor.address.is_none() {
+            self.told.call_once(|| {
+                tracing::warn!(
+                    target: "quintette::auth",
+                    "wrong passwords are counted for a user name alone, so that anybody can lock a user out, since the \
+                     visitor's address is not known: serve `app.into_make_service_with_connect_info::<SocketAddr>()`, or \
+                     behind a proxy set CLIENT_ADDRESS_HEADER"
+                );
+            });
+        }
         let attempt = Attempt {
             by_name: self.name("name", Some(username), visitor.address),
             by_address: visitor

@@ -128,7 +128,7 @@ impl Site {
         Visitor {
             app,
             cookie: None,
-            address: Ipv4Addr::new(192, 0, 2, 1).into(),
+            address: Some(Ipv4Addr::new(192, 0, 2, 1).into()),
             user_agent: "Firefox".to_owned(),
         }
     }
@@ -235,7 +235,7 @@ async fn change_password(
 pub(crate) struct Visitor {
     app: Router,
     pub(crate) cookie: Option<String>,
-    pub(crate) address: IpAddr,
+    pub(crate) address: Option<IpAddr>,
     pub(crate) user_agent: String,
 }
 
@@ -273,7 +273,9 @@ impl Visitor {
             let pair = format!("sessionid={cookie}");
             headers.insert(header::COOKIE, pair.parse().unwrap());
         }
-        request.extensions_mut().insert(ClientAddress(self.address));
+        if let Some(address) = self.address {
+            request.extensions_mut().insert(ClientAddress(address));
+        }
         let response = self.app.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
