@@ -1,4 +1,3 @@
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Once;
 use std::time::Duration;
@@ -7,6 +6,7 @@ use quintette_core::cache::{CacheError, Swapped};
 use quintette_core::settings::Settings;
 use quintette_core::signing::{SecretKey, salted_hmac};
 
+use super::tokens::hex;
 use super::{AuthError, Visitor, usernames};
 use crate::cache::NamedCache;
 
@@ -149,11 +149,8 @@ impl Throttle {
             format!("{kind}\n{address}\n{username}"),
             &self.secret,
         );
-        let mut name = String::from("quintette.login.");
-        for byte in &mac[..16] {
-            let _ = write!(name, "{byte:02x}");
-        }
-        self.cache.name(&name)
+        self.cache
+            .name(&format!("quintette.login.{}", hex(&mac[..16])))
     }
 }
 
