@@ -20,6 +20,9 @@ pub(super) const PASSWORD_HASHERS: [&str; 5] = [
 /// Django's default for `AUTHENTICATION_BACKENDS`.
 pub(super) const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
 
+/// The longest name that PostgreSQL takes has 63 bytes, and names of constraints are made from the model's.
+const LONGEST_MODEL: usize = 48;
+
 /// The model of the site's users: `AUTH_USER_MODEL`.
 ///
 /// ```
@@ -71,15 +74,16 @@ impl UserModel {
         };
         text.split_once('.')
             .filter(|(app, model)| is_name(app) && is_name(model))
-            // The longest name that PostgreSQL takes has 63 bytes, and names of constraints are made from this one.
-            .filter(|_| text.len() <= 48)
+            .filter(|_| text.len() <= LONGEST_MODEL)
             .map(|(app, model)| Self {
                 app_label: app.to_owned(),
                 model: model.to_owned(),
             })
             .ok_or_else(|| {
-                "write an application and a model, such as \"auth.User\" or \"accounts.Customer\""
-                    .to_owned()
+                format!(
+                    "write an application and a model, such as \"auth.User\" or \"accounts.Customer\", of ASCII letters, \
+                     digits and underscores, with at most {LONGEST_MODEL} characters"
+                )
             })
     }
 }

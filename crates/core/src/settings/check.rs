@@ -125,6 +125,13 @@ impl Settings {
                 0,
             ),
             ("CSRF_COOKIE_AGE", self.csrf_cookie_age, -longest),
+            // Zero is nothing to some caches, and for ever to others.
+            ("LOGIN_COOLOFF_TIME", Some(self.login_cooloff_time), 1),
+            (
+                "PASSWORD_RESET_TIMEOUT",
+                Some(self.password_reset_timeout),
+                0,
+            ),
         ]
         .into_iter()
         .filter_map(|(name, time, least)| {
@@ -326,6 +333,14 @@ mod tests {
         assert!(
             complaint(|s| s.session_expire_seconds = Some(TimeDelta::seconds(-1)))
                 .contains("SESSION_EXPIRE_SECONDS")
+        );
+        for seconds in [0, -1] {
+            let time = TimeDelta::seconds(seconds);
+            assert!(complaint(|s| s.login_cooloff_time = time).contains("LOGIN_COOLOFF_TIME"));
+        }
+        assert!(
+            complaint(|s| s.password_reset_timeout = TimeDelta::MAX)
+                .contains("PASSWORD_RESET_TIMEOUT")
         );
         with(|s| s.session_cookie_age = TimeDelta::seconds(-1))
             .check()

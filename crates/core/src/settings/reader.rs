@@ -249,7 +249,7 @@ impl Reader {
         self.read(
             "LOGIN_COOLOFF_TIME",
             &mut settings.login_cooloff_time,
-            value::limit,
+            value::duration,
         );
         self.read(
             "PASSWORD_HASHERS",

@@ -153,6 +153,20 @@ pub(super) fn limit(value: &Value) -> Result<TimeDelta, String> {
     })
 }
 
+/// A time that is one: of at least a second.
+pub(super) fn duration(value: &Value) -> Result<TimeDelta, String> {
+    seconds(value).and_then(|time| {
+        if time < TimeDelta::seconds(1) {
+            Err(
+                "write a whole number of seconds above zero, such as 300 for five minutes"
+                    .to_owned(),
+            )
+        } else {
+            Ok(time)
+        }
+    })
+}
+
 pub(super) fn path(value: &Value) -> Result<PathBuf, String> {
     let text = words(value)?;
     if text.contains('\0') {

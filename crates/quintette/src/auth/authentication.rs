@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use quintette_core::settings::Settings;
+use quintette_core::settings::{SessionEngineName, Settings};
 
 use super::backends::{ALLOW_ALL_USERS_MODEL_BACKEND, MODEL_BACKEND, ModelBackend};
 use super::hashers::PasswordHashers;
@@ -347,7 +347,11 @@ impl Builder {
             Some(database) => {
                 let tables = database.user_tables(&settings.auth_user_model).await;
                 let tables = tables.map_err(missing_at_start)?;
-                let index = Index::open(&tables, &settings.secret_key).await?;
+                // A session that is a cookie has another key with each response: they would fill the table.
+                let index = match settings.session_engine {
+                    SessionEngineName::SignedCookies => None,
+                    _ => Index::open(&tables, &settings.secret_key).await?,
+                };
                 (Some(tables), index)
             }
             None => (None, None),

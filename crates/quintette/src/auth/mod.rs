@@ -39,6 +39,7 @@ mod sessions;
 mod throttle;
 pub mod tokens;
 mod user;
+mod usernames;
 mod users;
 
 pub use authentication::{Authentication, Builder};

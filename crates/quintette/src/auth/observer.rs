@@ -30,7 +30,7 @@ pub trait AuthObserver: Send + Sync + 'static {
         let _ = (user, visitor);
     }
 
-    /// The user is about to be logged out; `None` where nobody was logged in.
+    /// The user has just been logged out; `None` where nobody was logged in.
     async fn user_logged_out(&self, user: Option<&User>, visitor: &Visitor) {
         let _ = (user, visitor);
     }

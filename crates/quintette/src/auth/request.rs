@@ -1,12 +1,14 @@
 use std::fmt;
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, OnceLock};
 
+use quintette_core::json::RawJson;
 use quintette_core::session::{Session, SessionKey};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::user::Proof;
-use super::{AuthError, Authentication, Credentials, User, UserSessions, Visitor};
+use super::{AuthError, AuthErrorKind, Authentication, Credentials, User, UserSessions, Visitor};
 use crate::csrf::Csrf;
 
 /// The session's key of the user's primary key. Django's `SESSION_KEY`.
@@ -48,7 +50,8 @@ pub struct Auth {
 struct Inner {
     authentication: Authentication,
     session: Session,
-    csrf: Option<Csrf>,
+    /// Of the layer outside, else of the one inside, once that has been called.
+    csrf: OnceLock<Csrf>,
     visitor: Visitor,
     /// Held while the user is loaded, so that it is loaded once.
     user: Mutex<Known>,
@@ -73,11 +76,16 @@ impl Auth {
             inner: Arc::new(Inner {
                 authentication,
                 session,
-                csrf,
+                csrf: csrf.map_or_else(OnceLock::new, OnceLock::from),
                 visitor,
                 user: Mutex::new(Known::Nothing),
             }),
         }
+    }
+
+    /// For a layer inside the `AuthLayer`: a login changes this secret, whatever the order of the layers.
+    pub(crate) fn adopt_csrf(&self, csrf: &Csrf) {
+        self.inner.csrf.get_or_init(|| csrf.clone());
     }
 
     /// Who the users are, and how they prove it.
@@ -136,8 +144,12 @@ impl Auth {
         match user.proves(&proof, keys) {
             Proof::Current => Ok(Some(user)),
             Proof::OfOldKey => {
-                session.insert(HASH_SESSION_KEY, user.session_auth_hash(keys))?;
-                self.cycle_key().await?;
+                match self.cycle_key().await {
+                    Ok(()) => session.insert(HASH_SESSION_KEY, user.session_auth_hash(keys))?,
+                    // Another request of the same page was faster, and its response has the new key.
+                    Err(error) if error.kind() == AuthErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
                 Ok(Some(user))
             }
             Proof::None => {
@@ -147,16 +159,9 @@ impl Auth {
         }
     }
 
-    /// A text or a number in the session; what else there may be is none of ours.
     async fn value(&self, key: &str) -> Result<Option<String>, AuthError> {
-        let Some(raw) = self.inner.session.raw(key).await? else {
-            return Ok(None);
-        };
-        Ok(match raw.deserialize::<Value>() {
-            Ok(Value::String(text)) => Some(text),
-            Ok(Value::Number(number)) => Some(number.to_string()),
-            _ => None,
-        })
+        let raw = self.inner.session.raw(key).await?;
+        Ok(raw.as_ref().and_then(text_of))
     }
 
     /// The user whom the credentials prove; `None` where they prove none. Django's `authenticate`.
@@ -208,11 +213,12 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// Where a store cannot answer. Answer with the error: the response of a failed login must not be a success.
+    /// Where a store cannot answer. Nobody is logged in then: a session of another user has ended, that of a stranger is what
+    /// it was.
     ///
     /// # Cancellation
     ///
-    /// A login that is not answered may have been done; the visitor has no key to it then.
+    /// As where it fails; `last_login` may be set.
     pub async fn login(&self, user: &User) -> Result<(), AuthError> {
         let Inner {
             authentication,
@@ -226,23 +232,25 @@ impl Auth {
             None => false,
             Some(id) => {
                 let proof = self.value(HASH_SESSION_KEY).await?.unwrap_or_default();
-                if id != user.id() || user.proves(&proof, keys) != Proof::Current {
+                if user.proves(&proof, keys) != Proof::Current || !self.names(&id, &user).await? {
                     self.end_session().await?;
                 }
                 true
             }
         };
+        let unfinished = (!known).then(|| UnfinishedLogin(session));
         // Before the key changes: the new session is then stored once, with all of it.
         session.insert(SESSION_KEY, user.id())?;
         session.insert(BACKEND_SESSION_KEY, user.backend())?;
         session.insert(HASH_SESSION_KEY, user.session_auth_hash(keys))?;
-        if let Some(csrf) = &self.inner.csrf {
+        if let Some(csrf) = self.inner.csrf.get() {
             csrf.rotate();
         }
         // A session that is not stored yet gets a key when it is.
         if !known && session.key().is_some() {
             self.cycle_key().await?;
         }
+        mem::forget(unfinished);
         *current = Known::User(Some(user.clone()));
         drop(current);
         for observer in authentication.observers() {
@@ -251,29 +259,44 @@ impl Auth {
         Ok(())
     }
 
+    /// Whether the session, which names this id, names this user. Users of two backends may have the same id, and where they
+    /// have no password also the same proof; the same user may also come by two backends.
+    async fn names(&self, id: &str, user: &User) -> Result<bool, AuthError> {
+        let backend = self.value(BACKEND_SESSION_KEY).await?.unwrap_or_default();
+        if id != user.id() || backend == user.backend() {
+            return Ok(id == user.id());
+        }
+        let named = self.inner.authentication.user(&backend, id).await?;
+        Ok(named.is_some_and(|named| named.is_of_the_kind_of(user)))
+    }
+
     /// Logs out whoever is logged in, and ends the session with all its data. Django's `logout`.
     ///
     /// # Errors
     ///
-    /// Where the store cannot answer: the visitor may still be logged in, so answer with the error.
+    /// Where the store cannot answer: the visitor may still be logged in, so answer with the error. Where only the observers
+    /// cannot be told whom it was, since the users' store is down, the session has ended.
     ///
     /// # Cancellation
     ///
-    /// A logout that has begun is done, whether the client waits for it or not.
+    /// A logout that has begun is done, whether the client waits for it or not; the observers may not hear of it.
     pub async fn logout(&self) -> Result<(), AuthError> {
-        let user = if self.inner.authentication.observers().is_empty() {
-            None
+        let observers = self.inner.authentication.observers();
+        let user = if observers.is_empty() {
+            Ok(None)
         } else {
-            self.user().await?
+            self.user().await
         };
-        for observer in self.inner.authentication.observers() {
+        let mut current = self.inner.user.lock().await;
+        self.end_session().await?;
+        *current = Known::User(None);
+        drop(current);
+        let user = user?;
+        for observer in observers {
             observer
                 .user_logged_out(user.as_ref(), &self.inner.visitor)
                 .await;
         }
-        let mut current = self.inner.user.lock().await;
-        self.end_session().await?;
-        *current = Known::User(None);
         Ok(())
     }
 
@@ -340,5 +363,26 @@ impl fmt::Debug for Auth {
         f.debug_struct("Auth")
             .field("session", &self.inner.session)
             .finish_non_exhaustive()
+    }
+}
+
+/// Whoever planted the session's key would be logged in by a login that has not changed it: dropped before that, this
+/// takes the user out of the stranger's session again.
+struct UnfinishedLogin<'s>(&'s Session);
+
+impl Drop for UnfinishedLogin<'_> {
+    fn drop(&mut self) {
+        for key in [SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY] {
+            self.0.remove(key);
+        }
+    }
+}
+
+/// A text or a number in the session; what else there may be is none of ours.
+pub(super) fn text_of(raw: &RawJson) -> Option<String> {
+    match raw.deserialize::<Value>() {
+        Ok(Value::String(text)) => Some(text),
+        Ok(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
     }
 }

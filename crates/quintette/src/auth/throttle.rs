@@ -1,12 +1,13 @@
-use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::Once;
 use std::time::Duration;
 
 use quintette_core::cache::{CacheError, Swapped};
 use quintette_core::settings::Settings;
 use quintette_core::signing::{SecretKey, salted_hmac};
 
-use super::{AuthError, Visitor};
+use super::tokens::hex;
+use super::{AuthError, Visitor, usernames};
 use crate::cache::NamedCache;
 
 /// As many failures as one address may have over all user names, for each that it may have over one: several people may
@@ -26,6 +27,8 @@ pub(super) struct Throttle {
     limit: u32,
     cooloff: Duration,
     secret: SecretKey,
+    /// That no address is known is told once.
+    told: Once,
 }
 
 /// What an attempt has counted, to be taken back when it was right.
@@ -42,6 +45,7 @@ impl Throttle {
             limit,
             cooloff: settings.login_cooloff_time.to_std().unwrap_or_default(),
             secret: settings.secret_key.secret().clone(),
+            told: Once::new(),
         }
     }
 
@@ -55,6 +59,16 @@ impl Throttle {
         username: &str,
         visitor: &Visitor,
     ) -> Result<Attempt, AuthError> {
+        if visitor.address.is_none() {
+            self.told.call_once(|| {
+                tracing::warn!(
+                    target: "quintette::auth",
+                    "wrong passwords are counted for a user name alone, so that anybody can lock a user out, since the \
+                     visitor's address is not known: serve `app.into_make_service_with_connect_info::<SocketAddr>()`, or \
+                     behind a proxy set CLIENT_ADDRESS_HEADER"
+                );
+            });
+        }
         let attempt = Attempt {
             by_name: self.name("name", Some(username), visitor.address),
             by_address: visitor
@@ -129,17 +143,14 @@ impl Throttle {
     fn name(&self, kind: &str, username: Option<&str>, address: Option<IpAddr>) -> String {
         let address = address.map(network).unwrap_or_default();
         // As the databases compare them, or `Mei` would be another five attempts at `mei`.
-        let username = username.unwrap_or_default().to_lowercase();
+        let username = usernames::folded(username.unwrap_or_default());
         let mac = salted_hmac(
             "quintette.auth.throttle",
             format!("{kind}\n{address}\n{username}"),
             &self.secret,
         );
-        let mut name = String::from("quintette.login.");
-        for byte in &mac[..16] {
-            let _ = write!(name, "{byte:02x}");
-        }
-        self.cache.name(&name)
+        self.cache
+            .name(&format!("quintette.login.{}", hex(&mac[..16])))
     }
 }
 

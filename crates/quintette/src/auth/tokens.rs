@@ -187,7 +187,8 @@ fn session_auth_hash_with(password: &str, secret: &SecretKey) -> String {
     hex(&salted_hmac(SESSION_SALT, password, secret))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// In lower case, as Python's `hexdigest`.
+pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits

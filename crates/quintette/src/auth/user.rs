@@ -43,6 +43,9 @@ use super::{AuthError, Authentication};
 )]
 pub trait AbstractUser: Any + Send + Sync {
     /// The primary key as text, as the session keeps it. Django's `pk`.
+    ///
+    /// Where several backends keep users, let no two of them have the same: [`UserSessions`](super::UserSessions) goes by
+    /// the id alone.
     fn id(&self) -> String;
 
     /// The name that a person logs in with. Django's `get_username()`.
@@ -361,6 +364,11 @@ impl User {
             .iter()
             .filter_map(|permission| permission.split('.').next());
         Ok(apps.any(|app| app == app_label))
+    }
+
+    /// Whether both are rows of the same table, or whatever type an application's users are of.
+    pub(super) fn is_of_the_kind_of(&self, other: &Self) -> bool {
+        (self.record() as &dyn Any).type_id() == (other.record() as &dyn Any).type_id()
     }
 
     /// What a session of this user holds as proof that the password has not changed since. Django's

@@ -2,11 +2,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{SubsecRound as _, Utc};
-use unicode_normalization::UnicodeNormalization as _;
 
 use super::backends::ModelBackend;
 use super::hashers::unusable_password;
-use super::{AuthError, AuthErrorKind, Authentication, User, UserRecord};
+use super::{AuthError, AuthErrorKind, Authentication, User, UserRecord, usernames};
 use crate::db::{NewUser, UserKey, UserRow, UserTables};
 
 /// As many characters as the column `username` has.
@@ -24,6 +23,11 @@ const LONGEST_USERNAME: usize = 150;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+///
+/// What takes a [`User`] fails with the kind [`Value`](AuthErrorKind::Value) for one of a backend of the application's own,
+/// who may have the id of another one in the table.
 ///
 /// # Cancellation
 ///
@@ -80,8 +84,7 @@ impl Users {
         password: Option<&str>,
         superuser: bool,
     ) -> Result<User, AuthError> {
-        // One name has one spelling: `é` as a letter, and not as an e with an accent. Django's `normalize_username`.
-        let username: String = username.nfkc().collect();
+        let username = usernames::normalized(username);
         check_username(&username)?;
         let new = NewUser {
             password: self.encode(password).await?,
@@ -202,7 +205,7 @@ impl Users {
     ///
     /// Where the database cannot answer, or rows of the application's own refer to the user.
     pub async fn delete(&self, user: &User) -> Result<(), AuthError> {
-        self.tables.delete_user(&user.id()).await?;
+        self.tables.delete_user(&record_of(user)?.id).await?;
         Ok(())
     }
 
@@ -248,7 +251,8 @@ impl Users {
     /// [`Value`](AuthErrorKind::Value) where there is no such permission; otherwise where the database cannot answer.
     pub async fn grant(&self, user: &User, permission: &str) -> Result<(), AuthError> {
         let (app_label, codename) = parts(permission)?;
-        let granted = self.tables.grant(&user.id(), app_label, codename).await?;
+        let id = &record_of(user)?.id;
+        let granted = self.tables.grant(id, app_label, codename).await?;
         granted
             .then_some(())
             .ok_or_else(|| unknown("user or permission", permission))
@@ -260,7 +264,8 @@ impl Users {
     ///
     /// [`Value`](AuthErrorKind::Value) where there is no such group; otherwise where the database cannot answer.
     pub async fn add_to_group(&self, user: &User, group: &str) -> Result<(), AuthError> {
-        let added = self.tables.add_to_group(&user.id(), group).await?;
+        let id = &record_of(user)?.id;
+        let added = self.tables.add_to_group(id, group).await?;
         added
             .then_some(())
             .ok_or_else(|| unknown("user or group", group))
@@ -285,7 +290,7 @@ impl Users {
     ///
     /// Where the database cannot answer.
     pub async fn groups(&self, user: &User) -> Result<Vec<String>, AuthError> {
-        Ok(self.tables.groups(&user.id()).await?)
+        Ok(self.tables.groups(&record_of(user)?.id).await?)
     }
 
     async fn encode(&self, password: Option<&str>) -> Result<String, AuthError> {

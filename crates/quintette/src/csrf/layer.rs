@@ -8,10 +8,10 @@ use quintette_core::settings::Settings;
 use tower_layer::Layer;
 
 use super::CsrfService;
-use super::exempt::ExemptPaths;
 use super::failure::CsrfFailure;
 use super::origin::TrustedOrigins;
 use super::page;
+use crate::http::PathPatterns;
 
 /// Refuses what other sites make a visitor's browser send. See [the module](super).
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Rules {
     pub(super) settings: Arc<Settings>,
     pub(super) trusted_origins: Arc<TrustedOrigins>,
     pub(super) exempt: bool,
-    pub(super) exempt_paths: Arc<ExemptPaths>,
+    pub(super) exempt_paths: Arc<PathPatterns>,
     pub(super) failure_response: Arc<FailureResponse>,
 }
 
@@ -70,8 +70,8 @@ impl CsrfLayer {
     /// The same layer, which does not check requests for these paths: each is a whole path, or ends in `*` and stands for
     /// all that begin so. Paths are compared decoded, and with the whole path of the request, also in a nested `Router`.
     ///
-    /// A path that could be taken for another one (with `..`, `//`, an encoded slash or point, a backslash, a semicolon) is
-    /// never exempt.
+    /// A path that could be taken for another one (with `..`, `//`, a backslash, a semicolon, an encoded slash, point or
+    /// letter that needs no encoding) is never exempt.
     ///
     /// ```
     /// # use quintette::csrf::CsrfLayer;

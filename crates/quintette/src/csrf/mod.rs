@@ -71,7 +71,6 @@
 
 mod body;
 mod check;
-mod exempt;
 #[cfg(feature = "axum")]
 mod extract;
 mod failure;

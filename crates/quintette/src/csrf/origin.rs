@@ -208,7 +208,7 @@ mod tests {
         SplitUrl::parse(url).map(|url| (url.scheme.clone(), url.netloc.clone(), url.text()))
     }
 
-    /// What CPython 3.11's `urlsplit` and `geturl` give.
+    /// What Python 3.11's `urlsplit` and `geturl` give.
     #[test]
     fn addresses_are_split_as_python_does() {
         for (url, scheme, netloc, text) in [

@@ -69,6 +69,10 @@ where
         let Some(csrf) = self.handle(&request) else {
             return ResponseFuture::answer(no_session());
         };
+        #[cfg(feature = "auth")]
+        if let Some(auth) = request.extensions().get::<crate::auth::Auth>() {
+            auth.adopt_csrf(&csrf);
+        }
         request.extensions_mut().insert(csrf.clone());
         if !self.is_checked(&request) {
             return ResponseFuture::call(self.inner.call(ReplayBody::unread(request)), csrf);

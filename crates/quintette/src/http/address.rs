@@ -16,7 +16,13 @@ impl RequestHead<'_> {
     ///
     /// It is the last address in the header that `CLIENT_ADDRESS_HEADER` names, where that is set: a proxy appends what it
     /// sees, and what stands before is the visitor's own to invent. Otherwise [`ClientAddress`], otherwise axum's `ConnectInfo`.
+    ///
+    /// An address of IPv4 that a socket for both kinds writes as one of IPv6 (`::ffff:192.0.2.1`) is that of IPv4.
     pub fn client_address(&self, settings: &Settings) -> Option<IpAddr> {
+        self.address(settings).map(|address| address.to_canonical())
+    }
+
+    fn address(&self, settings: &Settings) -> Option<IpAddr> {
         if let Some(name) = &settings.client_address_header {
             let header = self.headers.get_all(name).iter().next_back()?;
             return header
@@ -39,7 +45,7 @@ impl RequestHead<'_> {
         use axum::extract::ConnectInfo;
 
         let peer = self.extensions.get::<ConnectInfo<std::net::SocketAddr>>()?;
-        Some(peer.0.ip().to_canonical())
+        Some(peer.0.ip())
     }
 
     #[cfg(not(feature = "axum"))]
@@ -72,6 +78,9 @@ mod tests {
         };
         assert_eq!(address(&request, &settings).as_deref(), Some("10.0.0.1"));
         settings.client_address_header = Some("x-forwarded-for".to_owned());
+        assert_eq!(address(&request, &settings).as_deref(), Some("192.0.2.9"));
+        let mapped = "::ffff:192.0.2.9".parse().unwrap();
+        request.headers_mut().insert("x-forwarded-for", mapped);
         assert_eq!(address(&request, &settings).as_deref(), Some("192.0.2.9"));
         request.headers_mut().clear();
         assert_eq!(address(&request, &settings), None);

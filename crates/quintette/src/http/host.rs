@@ -97,10 +97,10 @@ impl RequestHead<'_> {
     fn raw_host(&self, settings: &Settings) -> Cow<'_, str> {
         let forwarded = settings
             .use_x_forwarded_host
-            .then(|| self.headers.get("x-forwarded-host"));
-        let header = forwarded.flatten().or_else(|| self.headers.get(HOST));
-        match header {
-            Some(header) => String::from_utf8_lossy(header.as_bytes()),
+            .then(|| self.meta("x-forwarded-host"));
+        match forwarded.flatten().or_else(|| self.meta(HOST)) {
+            // Of two, a proxy may have looked at the other one: joined by a comma, they are no host.
+            Some(header) => Cow::Owned(header),
             // HTTP/2 has it there.
             None => self.uri.authority().map_or(Cow::Borrowed(""), |authority| {
                 Cow::Borrowed(authority.as_str())
@@ -187,6 +187,21 @@ mod tests {
             "a@b", "a/b", "a b", "a:b", "a:", "[::1", "[]", "[::1]x", "é", "a:1:2", "\"", "a?b",
         ] {
             assert!(host(bad, &["*"]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_names_two_hosts_is_for_none() {
+        let mut settings = Settings::new("a secret");
+        settings.allowed_hosts = vec!["*".to_owned()];
+        settings.use_x_forwarded_host = true;
+        for header in ["host", "x-forwarded-host"] {
+            let request = Request::builder()
+                .header(header, "shop.example.com")
+                .header(header, "evil.com")
+                .body(())
+                .unwrap();
+            assert!(RequestHead::from(&request).host(&settings).is_err());
         }
     }
 

@@ -22,8 +22,11 @@ mod address;
 mod host;
 mod login_url;
 mod path;
+mod path_patterns;
 mod redirect;
 mod vary;
+
+use std::fmt;
 
 use http::header::AsHeaderName;
 use http::request::Parts;
@@ -34,13 +37,15 @@ pub use host::{DisallowedHost, OverHttps, is_same_domain};
 pub use redirect::{redirect, url_has_allowed_host_and_scheme};
 
 pub(crate) use login_url::login_url_with_next;
-pub(crate) use path::decode;
 #[cfg(feature = "templates")]
 pub(crate) use path::quote;
+pub(crate) use path_patterns::PathPatterns;
 pub(crate) use vary::vary_on_cookie;
 
 /// A request without its body: what Django's `HttpRequest` tells of host, scheme, path and address. A borrowed view.
-#[derive(Clone, Copy, Debug)]
+///
+/// `Debug` shows method and path: cookies, and the tokens that links carry, are not for logs.
+#[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     method: &'a Method,
     uri: &'a Uri,
@@ -94,5 +99,26 @@ impl<'a> RequestHead<'a> {
     /// All headers.
     pub fn headers(&self) -> &'a HeaderMap {
         self.headers
+    }
+}
+
+impl fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestHead({} {:?})", self.method, self.path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_it_debugs_as_holds_no_secret() {
+        let request = Request::get("/reset?token=hush")
+            .header("cookie", "sessionid=hush")
+            .body(())
+            .unwrap();
+        let text = format!("{:?}", RequestHead::from(&request));
+        assert_eq!(text, "RequestHead(GET \"/reset\")");
     }
 }

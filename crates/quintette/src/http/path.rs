@@ -28,6 +28,13 @@ impl RequestHead<'_> {
         self.original_uri().path()
     }
 
+    /// Whether this is the page that a redirect to `url` leads to, on this site.
+    #[cfg(feature = "auth")]
+    pub(crate) fn is_page(&self, url: &str) -> bool {
+        let page = url.split(['?', '#']).next().unwrap_or_default();
+        self.raw_path() == iri_to_uri(page)
+    }
+
     /// What stands behind the question mark.
     #[cfg(feature = "templates")]
     pub(crate) fn query(&self) -> &str {
@@ -65,7 +72,7 @@ pub(crate) fn decode(path: &str) -> String {
     text
 }
 
-fn unhex(bytes: &[u8]) -> Option<u8> {
+pub(super) fn unhex(bytes: &[u8]) -> Option<u8> {
     let digits = std::str::from_utf8(bytes.get(..2)?).ok()?;
     digits
         .bytes()

@@ -1,11 +1,16 @@
 //! Attacks that are tried and refused.
 
-use axum::Router;
-use axum::routing::get;
-use http::{Request, StatusCode};
-use quintette::sessions::SessionKey;
+use std::sync::{Arc, Mutex};
 
-use crate::site::{Site, pages};
+use axum::Router;
+use axum::routing::{get, post};
+use http::{Request, StatusCode};
+use quintette::auth::{Auth, AuthLayer, Credentials};
+use quintette::csrf::CsrfLayer;
+use quintette::sessions::SessionKey;
+use quintette_testkit::{Gate, Operation, When};
+
+use crate::site::{Site, gated, pages};
 
 #[tokio::test]
 async fn a_key_that_was_planted_is_not_the_key_after_the_login() {
@@ -25,6 +30,83 @@ async fn a_key_that_was_planted_is_not_the_key_after_the_login() {
         victim.cookie.as_deref(),
         Some("plantedplantedplantedplantedplan")
     );
+}
+
+/// A page that logs mei in, and whatever happens is answered as if nothing were wrong.
+async fn careless_login(auth: Auth, gate: Option<Gate>) -> String {
+    let credentials = Credentials::new("mei", "right");
+    let mei = auth.authenticate(&credentials).await.unwrap().unwrap();
+    let Some(mut gate) = gate else {
+        return format!("logged in: {}", auth.login(&mei).await.is_ok());
+    };
+    let outcome = tokio::select! {
+        biased;
+        _ = auth.login(&mei) => "in time",
+        () = gate.reached() => "too late",
+    };
+    gate.open();
+    outcome.to_owned()
+}
+
+#[tokio::test]
+async fn a_login_that_fails_half_way_lets_nobody_in_by_a_planted_key() {
+    let (site, engine) = gated(Site::new().await);
+    site.user("mei").await;
+    let mut mallory = site.visitor();
+    mallory.get("/cart").await;
+    let login = post(async |auth: Auth| careless_login(auth, None).await);
+    let mut victim = site.visitor_of(pages().route("/careless", login));
+    victim.cookie = mallory.cookie.clone();
+    engine.fail(When::Before, Operation::Delete);
+    let answer = victim.post("/careless", &[]).await;
+    assert_eq!(
+        (answer.status, &*answer.body),
+        (StatusCode::OK, "logged in: false")
+    );
+    engine.recover();
+    assert_eq!(mallory.who().await, "a stranger");
+    assert_eq!(victim.who().await, "a stranger");
+}
+
+#[tokio::test]
+async fn a_login_that_is_given_up_half_way_lets_nobody_in() {
+    for operation in [Operation::Create, Operation::Delete] {
+        let (site, engine) = gated(Site::new().await);
+        site.user("mei").await;
+        let mut mallory = site.visitor();
+        mallory.get("/cart").await;
+        let gate = Arc::new(Mutex::new(Some(engine.hold(When::Before, operation))));
+        let login = post(async move |auth: Auth| {
+            let gate = gate.lock().unwrap().take();
+            careless_login(auth, gate).await
+        });
+        let mut victim = site.visitor_of(pages().route("/careless", login));
+        victim.cookie = mallory.cookie.clone();
+        let answer = victim.post("/careless", &[]).await;
+        assert_eq!((answer.status, &*answer.body), (StatusCode::OK, "too late"));
+        assert_eq!(mallory.who().await, "a stranger", "{operation}");
+        assert_eq!(victim.who().await, "a stranger", "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_changes_the_csrf_secret_in_whatever_order_the_layers_stand() {
+    let site = Site::new().await;
+    site.user("mei").await;
+    let csrf = CsrfLayer::new(site.sessions.settings().clone()).exempt();
+    let auth = AuthLayer::new(site.authentication.clone());
+    for pages in [pages().layer(csrf.clone()), pages().layer(auth).layer(csrf)] {
+        let planted = "plantedplantedplantedplantedplan";
+        let login = Request::post("/login")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("cookie", format!("csrftoken={planted}"))
+            .body("username=mei&password=right".into());
+        let answer = site.visitor_of(pages).send(login.unwrap()).await;
+        let cookies = answer.headers.get_all("set-cookie").iter();
+        let mut cookies = cookies.map(|cookie| cookie.to_str().unwrap());
+        let secret = cookies.find(|cookie| cookie.starts_with("csrftoken="));
+        assert!(!secret.unwrap().contains(planted));
+    }
 }
 
 #[tokio::test]

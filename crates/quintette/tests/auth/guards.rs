@@ -112,6 +112,54 @@ async fn a_login_may_be_demanded_everywhere_but_where_it_is_not() {
 }
 
 #[tokio::test]
+async fn what_the_router_takes_for_another_page_is_not_open() {
+    let site = Site::new().await;
+    let app = Router::new()
+        .route("/health", get(async || "inside"))
+        .route("/{tenant}/admin", get(async || "inside"))
+        .route("/{page}", get(async || "inside"))
+        .layer(login_required().login_not_required(["/health", "/public/*"]));
+    let mut visitor = site.visitor_of(app);
+    assert_eq!(visitor.get("/health").await.body, "inside");
+    for closed in [
+        "/public%2Fx/admin",
+        "/public%2Fsecret",
+        "/h%65alth",
+        "/accounts%2Flogin%2F",
+        "/%61ccounts/login/",
+    ] {
+        assert_ne!(visitor.get(closed).await.body, "inside", "{closed}");
+    }
+}
+
+#[tokio::test]
+async fn the_login_page_is_open_where_its_redirect_leads() {
+    let site = Site::with(|settings| settings.login_url = "/entrée/?x=y".to_owned()).await;
+    let app = Router::new()
+        .fallback(get(async || "inside"))
+        .layer(login_required());
+    let mut visitor = site.visitor_of(app);
+    let answer = visitor.get("/private").await;
+    let location = answer.header("location").unwrap().to_owned();
+    assert_eq!(location, "/entr%C3%A9e/?x=y&next=/private");
+    assert_eq!(visitor.get(&location).await.body, "inside");
+}
+
+#[tokio::test]
+async fn a_guard_that_was_made_from_another_is_what_it_was_told_to_be() {
+    let site = Site::new().await;
+    let staff = permission_required("auth.view_user");
+    let page = || get(async || "inside");
+    let app = Router::new()
+        .route("/strict", page())
+        .layer(staff.clone().raise_exception());
+    let app = app.merge(Router::new().route("/staff", page()).layer(staff));
+    let mut visitor = site.visitor_of(app);
+    assert_eq!(visitor.get("/strict").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(visitor.get("/staff").await.status, StatusCode::FOUND);
+}
+
+#[tokio::test]
 async fn within_a_nested_router_the_whole_path_is_the_way_back() {
     let site = Site::new().await;
     let inner = Router::new()

@@ -164,3 +164,14 @@ async fn a_login_notes_when_it_was() {
     let mei = site.users().by_id(&mei.id()).await.unwrap().unwrap();
     assert!(mei.last_login().unwrap() >= *mei.record().date_joined().as_ref().unwrap());
 }
+
+#[tokio::test]
+async fn a_name_is_the_same_however_its_letters_are_composed() {
+    let site = Site::new().await;
+    let jose = site.user("Jose\u{301}").await;
+    assert_eq!(jose.username(), "José", "as Django stores it");
+    for name in ["José", "Jose\u{301}", "Ｊｏｓé"] {
+        let answer = site.visitor().log_in(name, "right").await;
+        assert_eq!(answer.body, "hello José", "{name}");
+    }
+}

@@ -6,6 +6,8 @@ mod attacks;
 mod backends;
 mod flood;
 mod guards;
+#[path = "../layers/log.rs"]
+mod log;
 mod login;
 mod observers;
 mod passwords;

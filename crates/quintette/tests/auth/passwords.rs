@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use quintette::auth::UserRecord;
+use quintette::auth::hashers::{Md5, PasswordHasher as _};
 
 use crate::site::Site;
 
@@ -34,6 +35,24 @@ async fn a_login_hashes_an_outdated_password_anew_and_keeps_the_user_logged_in()
     visitor.log_in("mei", "right").await;
     assert!(encoded(&site).await.starts_with("pbkdf2_sha256$"));
     assert_eq!(visitor.who().await, "mei");
+}
+
+#[tokio::test]
+async fn of_two_logins_at_once_that_hash_a_password_anew_both_stay_logged_in() {
+    let site = Site::new().await;
+    let mei = site.user("mei").await;
+    for round in 0..10 {
+        let mut record = mei.downcast_ref::<UserRecord>().unwrap().clone();
+        // With a salt that is too short by now.
+        record.password = Md5::new().encode("right", &format!("salt{round}")).unwrap();
+        site.users().save(&record).await.unwrap();
+        let (mut one, mut other) = (site.visitor(), site.visitor());
+        tokio::join!(one.log_in("mei", "right"), other.log_in("mei", "right"));
+        assert_eq!(
+            (one.who().await, other.who().await),
+            ("mei".into(), "mei".into())
+        );
+    }
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ async fn two_devices(site: &Site) -> (crate::site::Visitor, crate::site::Visitor
     laptop.log_in("mei", "right").await;
     let mut phone = site.visitor_of(device_pages());
     "Phone".clone_into(&mut phone.user_agent);
-    phone.address = "2001:db8::7".parse().unwrap();
+    phone.address = "2001:db8::7".parse().ok();
     phone.log_in("mei", "right").await;
     phone.get("/devices").await;
     laptop.get("/devices").await;
@@ -183,15 +183,7 @@ async fn the_table_holds_no_key_that_could_be_used() {
     site.user("mei").await;
     let (laptop, _) = two_devices(&site).await;
     let cookie = laptop.cookie.unwrap();
-    let url = site.sessions.settings().database_url.clone().unwrap();
-    let quintette::settings::DatabaseUrl::Sqlite(quintette::settings::SqliteLocation::File(path)) =
-        url
-    else {
-        panic!("an SQLite file")
-    };
-    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", path.display()))
-        .await
-        .unwrap();
+    let pool = site.pool().await;
     let rows: Vec<(String, String)> =
         sqlx::query_as("SELECT id, sealed_key FROM quintette_user_session")
             .fetch_all(&pool)
@@ -226,4 +218,36 @@ async fn a_session_that_the_password_has_ended_is_on_no_list() {
         2,
         "they are in the store until they are deleted"
     );
+}
+
+#[tokio::test]
+async fn sessions_in_cookies_do_not_fill_the_table() {
+    let site =
+        Site::with(|settings| settings.session_engine = SessionEngineName::SignedCookies).await;
+    let mei = site.user("mei").await;
+    let mut visitor = site.logged_in("mei").await;
+    visitor.who().await;
+    // Whatever is noted is noted before this, which is written after it.
+    site.users().set_password(&mei, Some("new")).await.unwrap();
+    let noted: i64 = sqlx::query_scalar("SELECT count(*) FROM quintette_user_session")
+        .fetch_one(&site.pool().await)
+        .await
+        .unwrap();
+    assert_eq!(noted, 0);
+}
+
+#[tokio::test]
+async fn a_session_whose_user_is_a_number_is_on_the_list_too() {
+    let site = Site::new().await;
+    site.user("mei").await;
+    let number = async |auth: Auth| -> Result<String, AuthError> {
+        let id: u64 = auth.user().await?.unwrap().id().parse().unwrap();
+        auth.session().insert("_auth_user_id", id)?;
+        Ok(id.to_string())
+    };
+    let mut visitor = site.visitor_of(device_pages().route("/number", get(number)));
+    visitor.log_in("mei", "right").await;
+    visitor.get("/number").await;
+    assert_eq!(visitor.who().await, "mei");
+    assert_eq!(visitor.get("/devices").await.body.lines().count(), 1);
 }

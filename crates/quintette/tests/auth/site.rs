@@ -17,7 +17,7 @@ use quintette::db::{Database, QueryLog};
 use quintette::http::ClientAddress;
 use quintette::sessions::{Session, SessionEngine, SessionKey, SessionLayer, Sessions};
 use quintette::settings::{DatabaseUrl, Settings, SqliteLocation};
-use quintette_testkit::{CountingEngine, MemoryEngine};
+use quintette_testkit::{CountingEngine, GatedEngine, MemoryEngine};
 use serde::Deserialize;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -86,6 +86,22 @@ impl Site {
         }
     }
 
+    /// Its database, past the site.
+    pub(crate) async fn pool(&self) -> sqlx::SqlitePool {
+        let url = self.sessions.settings().database_url.clone();
+        let Some(DatabaseUrl::Sqlite(SqliteLocation::File(path))) = url else {
+            panic!("an SQLite file")
+        };
+        let url = format!("sqlite:{}", path.display());
+        sqlx::SqlitePool::connect(&url).await.unwrap()
+    }
+
+    /// From now on nobody finds the users.
+    pub(crate) async fn without_users(&self) {
+        let gone = sqlx::query("ALTER TABLE auth_user RENAME TO elsewhere");
+        gone.execute(&self.pool().await).await.unwrap();
+    }
+
     pub(crate) fn users(&self) -> Users {
         self.authentication.users().unwrap()
     }
@@ -112,7 +128,7 @@ impl Site {
         Visitor {
             app,
             cookie: None,
-            address: Ipv4Addr::new(192, 0, 2, 1).into(),
+            address: Some(Ipv4Addr::new(192, 0, 2, 1).into()),
             user_agent: "Firefox".to_owned(),
         }
     }
@@ -133,6 +149,13 @@ impl Site {
         let text = stored.data.to_json().unwrap();
         Some(serde_json::from_str(&text).unwrap())
     }
+}
+
+/// The site with a store that a test can hold and make fail.
+pub(crate) fn gated(mut site: Site) -> (Site, Arc<GatedEngine>) {
+    let engine = Arc::new(GatedEngine::new(site.memory.clone()));
+    site.sessions = Sessions::new(engine.clone(), site.sessions.settings().clone());
+    (site, engine)
 }
 
 pub(crate) fn settings(directory: &TempDir, configure: impl FnOnce(&mut Settings)) -> Settings {
@@ -212,7 +235,7 @@ async fn change_password(
 pub(crate) struct Visitor {
     app: Router,
     pub(crate) cookie: Option<String>,
-    pub(crate) address: IpAddr,
+    pub(crate) address: Option<IpAddr>,
     pub(crate) user_agent: String,
 }
 
@@ -250,7 +273,9 @@ impl Visitor {
             let pair = format!("sessionid={cookie}");
             headers.insert(header::COOKIE, pair.parse().unwrap());
         }
-        request.extensions_mut().insert(ClientAddress(self.address));
+        if let Some(address) = self.address {
+            request.extensions_mut().insert(ClientAddress(address));
+        }
         let response = self.app.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use http::StatusCode;
 use quintette::settings::Settings;
 
+use crate::log::Log;
 use crate::site::Site;
 
 fn limit(limit: u32) -> impl FnOnce(&mut Settings) {
@@ -30,11 +31,13 @@ async fn after_too_many_wrong_passwords_the_right_one_is_not_taken_either() {
         assert_eq!(answer.header("retry-after"), Some("90"));
         assert!(answer.body.contains("90 seconds"), "{}", answer.body);
     }
-    assert_eq!(
-        visitor.log_in("Mei", "wrong").await.status,
-        StatusCode::TOO_MANY_REQUESTS,
-        "however it is written"
-    );
+    for name in ["Mei", "ｍｅｉ", "Méi", "mei "] {
+        assert_eq!(
+            visitor.log_in(name, "wrong").await.status,
+            StatusCode::TOO_MANY_REQUESTS,
+            "however it is written: {name}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -48,7 +51,7 @@ async fn another_name_or_another_address_is_not_held_up() {
     }
     assert_eq!(attacker.log_in("jun", "right").await.status, StatusCode::OK);
     let mut mei = site.visitor();
-    mei.address = [198, 51, 100, 7].into();
+    mei.address = Some([198, 51, 100, 7].into());
     assert_eq!(
         mei.log_in("mei", "right").await.status,
         StatusCode::OK,
@@ -96,4 +99,34 @@ async fn a_hundred_guesses_at_once_are_no_way_around() {
         looked_at += u32::from(guess.await.unwrap() == StatusCode::FORBIDDEN);
     }
     assert_eq!(looked_at, 3);
+}
+
+#[tokio::test]
+async fn visitors_of_a_socket_for_both_kinds_of_addresses_are_told_apart() {
+    let site = Site::with(limit(2)).await;
+    site.user("mei").await;
+    let mut attacker = site.visitor();
+    attacker.address = "::ffff:192.0.2.66".parse().ok();
+    for number in 0..25 {
+        attacker.log_in(&format!("name{number}"), "123456").await;
+    }
+    let mut mei = site.visitor();
+    mei.address = "::ffff:192.0.2.7".parse().ok();
+    assert_eq!(mei.log_in("mei", "right").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn that_no_address_is_known_is_told_once() {
+    let site = Site::with(limit(3)).await;
+    let log = Log::capture();
+    let mut visitor = site.visitor();
+    visitor.address = None;
+    for _ in 0..3 {
+        visitor.log_in("mei", "wrong").await;
+    }
+    let lines = log.lines();
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("CLIENT_ADDRESS_HEADER"));
+    assert_eq!(told.count(), 1, "{lines:?}");
 }

@@ -5,9 +5,9 @@ use axum::routing::get;
 use http::StatusCode;
 use quintette::auth::{Auth, AuthError, User, UserRecord};
 use quintette::signing::Keys;
-use quintette_testkit::Operation;
+use quintette_testkit::{Operation, When};
 
-use crate::site::{Site, counted};
+use crate::site::{Site, counted, gated};
 
 #[tokio::test]
 async fn a_page_that_does_not_ask_for_the_user_costs_nothing() {
@@ -138,6 +138,28 @@ async fn a_session_of_the_key_before_goes_on_and_is_proven_anew() {
     visitor = site.visitor();
     visitor.cookie = Some(old);
     assert_eq!(visitor.who().await, "a stranger");
+}
+
+#[tokio::test]
+async fn two_requests_at_once_after_a_new_key_are_both_the_users() {
+    let site = Site::new().await;
+    site.user("mei").await;
+    let cookie = site.logged_in("mei").await.cookie;
+    let keys = Keys::new("a newer secret").with_fallbacks(["a secret that is for tests alone"]);
+    let site = site.restarted(|settings| settings.secret_key = keys).await;
+    let (site, engine) = gated(site);
+    let mut page = site.visitor();
+    page.cookie = cookie;
+    let mut picture = page.clone();
+    let mut gate = engine.hold(When::After, Operation::Load);
+    let late = tokio::spawn(async move { (picture.who().await, picture.cookie) });
+    gate.reached().await;
+    assert_eq!(page.who().await, "mei");
+    gate.open();
+    let (who, cookie) = late.await.unwrap();
+    assert_eq!(who, "mei");
+    assert_ne!(cookie, page.cookie, "it leaves the new cookie to the other");
+    assert_eq!(page.who().await, "mei");
 }
 
 #[tokio::test]

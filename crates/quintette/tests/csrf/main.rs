@@ -11,6 +11,7 @@ mod cookie;
 mod exempt;
 mod failure;
 mod hang_up;
+#[path = "../layers/log.rs"]
 mod log;
 mod origin;
 mod referer;

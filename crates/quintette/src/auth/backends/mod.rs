@@ -94,8 +94,8 @@ pub trait AuthenticationBackend: Send + Sync + 'static {
     /// The caller may vanish at any `await`.
     async fn user(&self, id: &str) -> Result<Option<Box<dyn AbstractUser>>, AuthError>;
 
-    /// What the user may do, as `app.codename`; nothing by default. Asked of every backend, whichever knows the user.
-    /// Django's `get_all_permissions`.
+    /// What the user may do, as `app.codename`; nothing by default. Asked of every backend, whichever knows the user: look at
+    /// its type before its id, which may be another user's here. Django's `get_all_permissions`.
     ///
     /// # Errors
     ///

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -7,8 +8,8 @@ use chrono::{SubsecRound as _, Utc};
 use super::{AuthenticationBackend, Credentials};
 use crate::auth::hashers::Verification;
 use crate::auth::passwords::PasswordHashing;
-use crate::auth::{AbstractUser, AuthError, UserRecord};
-use crate::db::{UserKey, UserTables};
+use crate::auth::{AbstractUser, AuthError, UserRecord, usernames};
+use crate::db::{UserKey, UserRow, UserTables};
 
 /// The path of Django's `ModelBackend`.
 pub const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
@@ -73,7 +74,10 @@ impl ModelBackend {
                 .tables
                 .replace_password(&user.id, &user.password, &encoded)
                 .await?;
-            Ok::<_, AuthError>(replaced.then_some(encoded))
+            if replaced {
+                return Ok(Some(encoded));
+            }
+            self.renewed_elsewhere(user, password).await
         };
         match upgrade.await {
             Ok(Some(encoded)) => user.password = encoded,
@@ -82,6 +86,20 @@ impl ModelBackend {
                 tracing::warn!(target: "quintette::auth", "the hash of a password was not renewed: {error}");
             }
         }
+    }
+
+    /// The hash that another login has written meanwhile, if it is one of this password: a session with the proof of the
+    /// former one would be nobody's.
+    async fn renewed_elsewhere(
+        &self,
+        user: &UserRecord,
+        password: &str,
+    ) -> Result<Option<String>, AuthError> {
+        let Some(row) = self.tables.user(UserKey::Id(&user.id)).await? else {
+            return Ok(None);
+        };
+        let verification = self.hashing.check_password(password, &row.password).await?;
+        Ok(verification.is_correct().then_some(row.password))
     }
 }
 
@@ -103,8 +121,12 @@ impl AuthenticationBackend for ModelBackend {
         else {
             return Ok(None);
         };
-        let row = self.tables.user(UserKey::Username(username)).await?;
-        let Some(mut user) = row.map(UserRecord::from) else {
+        let username = usernames::normalized(username);
+        let row = self.tables.user(UserKey::Username(&username)).await?;
+        // What only a database's collation takes for the same would be another name to whoever counts the attempts.
+        let is_named =
+            |row: &UserRow| usernames::folded(&row.username) == usernames::folded(&username);
+        let Some(mut user) = row.filter(is_named).map(UserRecord::from) else {
             // As long as a wrong password takes, so that nobody learns who is a user.
             let _ = self.hashing.check_nobody(password).await?;
             return Ok(None);
@@ -122,13 +144,14 @@ impl AuthenticationBackend for ModelBackend {
     }
 
     async fn permissions(&self, user: &dyn AbstractUser) -> Result<BTreeSet<String>, AuthError> {
-        if !user.is_active() {
+        // A user of another backend may have the id of one of this table.
+        let Some(user) = record(user).filter(|user| user.is_active) else {
             return Ok(BTreeSet::new());
-        }
-        let permissions = if user.is_superuser() {
+        };
+        let permissions = if user.is_superuser {
             self.tables.all_permissions().await?
         } else {
-            self.tables.permissions(&user.id()).await?
+            self.tables.permissions(&user.id).await?
         };
         let named = permissions
             .into_iter()
@@ -140,8 +163,7 @@ impl AuthenticationBackend for ModelBackend {
         &self,
         user: &dyn AbstractUser,
     ) -> Result<Option<Box<dyn AbstractUser>>, AuthError> {
-        let user: &dyn std::any::Any = user;
-        let Some(user) = user.downcast_ref::<UserRecord>() else {
+        let Some(user) = record(user) else {
             return Ok(None);
         };
         // What every database keeps of it.
@@ -152,4 +174,9 @@ impl AuthenticationBackend for ModelBackend {
             ..user.clone()
         })))
     }
+}
+
+/// The row of the table; `None` for a user who is in none.
+fn record(user: &dyn AbstractUser) -> Option<&UserRecord> {
+    (user as &dyn Any).downcast_ref()
 }

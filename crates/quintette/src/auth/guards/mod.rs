@@ -101,18 +101,15 @@ impl GuardLayer {
 
     /// Lets everybody pass to these paths, and to the login page itself. Django's `login_not_required`.
     ///
-    /// A path is meant exactly; one that ends in `*` stands for all that begin with what is before it.
+    /// A path is meant exactly; one that ends in `*` stands for all that begin with what is before it. Paths are compared
+    /// decoded; one that could be taken for another (with `..`, `//`, an encoded slash) is open to nobody.
     #[must_use]
     pub fn login_not_required<P: Into<String>>(self, paths: impl IntoIterator<Item = P>) -> Self {
-        let paths = paths.into_iter().map(Into::into);
         self.change(|rule| rule.open.extend(paths))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Rule)) -> Self {
-        // Nobody else has it: a layer is changed before it is used.
-        if let Some(rule) = Arc::get_mut(&mut self.rule) {
-            change(rule);
-        }
+        change(Arc::make_mut(&mut self.rule));
         self
     }
 }

@@ -1,16 +1,17 @@
 use std::fmt;
+use std::sync::Arc;
 
 use crate::auth::{Auth, AuthError, User};
-use crate::http::RequestHead;
+use crate::http::{PathPatterns, RequestHead};
 
 /// Who passes, and what becomes of the others.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rule {
-    test: Test,
+    test: Arc<Test>,
     pub(super) refuses: bool,
     pub(super) login_url: Option<String>,
     /// Paths that are for everyone.
-    pub(super) open: Vec<String>,
+    pub(super) open: PathPatterns,
 }
 
 pub(super) enum Test {
@@ -37,24 +38,16 @@ impl fmt::Debug for Test {
 impl Rule {
     pub(super) fn new(test: Test) -> Self {
         Self {
-            test,
+            test: Arc::new(test),
             refuses: false,
             login_url: None,
-            open: Vec::new(),
+            open: PathPatterns::default(),
         }
     }
 
     /// Whether the path is for everyone: it is named, or it is the login page, which nobody could reach otherwise.
     pub(super) fn is_open(&self, request: RequestHead<'_>, auth: &Auth) -> bool {
-        let path = request.path();
-        let is_named = |pattern: &String| match pattern.strip_suffix('*') {
-            // A path that climbs is not below what it begins with.
-            Some(prefix) => path.starts_with(prefix) && !path.split('/').any(|part| part == ".."),
-            None => path == *pattern,
-        };
-        let login_url = self.login_url_of(auth);
-        let login_page = login_url.split(['?', '#']).next().unwrap_or_default();
-        self.open.iter().any(is_named) || path == login_page
+        self.open.contain(request) || request.is_page(self.login_url_of(auth))
     }
 
     pub(super) fn login_url_of<'a>(&'a self, auth: &'a Auth) -> &'a str {
@@ -64,7 +57,7 @@ impl Rule {
 
     pub(super) async fn passes(&self, auth: &Auth) -> Result<bool, AuthError> {
         let user = auth.user().await?;
-        match (&self.test, user) {
+        match (&*self.test, user) {
             (Test::Passes(test), user) => Ok(test(user.as_ref())),
             (_, None) => Ok(false),
             (Test::LoggedIn, Some(_)) => Ok(true),

@@ -1,7 +1,7 @@
 //! Gives each request its [`Auth`](super::Auth). Django's `AuthenticationMiddleware`.
 //!
-//! It stands inside the session layer, and inside the CSRF layer where there is one, so that a login changes the CSRF
-//! secret. It loads nothing: who asks for the user does. In axum the last `layer` is the outermost:
+//! It stands inside the session layer, and, as in Django, inside the CSRF layer where there is one, whose secret a login
+//! changes. It loads nothing: who asks for the user does. In axum the last `layer` is the outermost:
 //!
 //! ```
 //! use axum::{Router, routing::get};

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use moka::sync::Cache;
 use quintette_core::session::{Session, SessionKey};
 use quintette_core::signing::{Keys, SecretKey, salted_hmac};
 
+use crate::auth::tokens::hex;
 use crate::auth::{AuthError, AuthErrorKind, User, Visitor};
 use crate::db::{DatabaseErrorKind, UserSessionRow, UserTables};
 use crate::seal::Seal;
@@ -64,12 +64,7 @@ impl Index {
 
     /// What the table calls the session, which is no secret.
     pub(super) fn id(&self, key: &SessionKey) -> String {
-        let mac = salted_hmac(SALT, key.as_str(), &self.secret);
-        let mut id = String::with_capacity(64);
-        for byte in mac {
-            let _ = write!(id, "{byte:02x}");
-        }
-        id
+        hex(&salted_hmac(SALT, key.as_str(), &self.secret))
     }
 
     /// The session's key; `None` where no key of ours has sealed it.

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use quintette_core::session::{Listed, SessionData, SessionKey, Sessions};
 use quintette_core::settings::SessionEngineName;
 
+use super::request::text_of;
 use super::user::Proof;
 use super::{
     Auth, AuthError, AuthErrorKind, Authentication, BACKEND_SESSION_KEY, HASH_SESSION_KEY,
@@ -79,13 +80,6 @@ impl UserSessions {
         sessions: &Sessions,
         user_id: impl Into<String>,
     ) -> Result<Self, AuthError> {
-        let index = authentication.index().ok_or_else(|| {
-            AuthError::new(
-                AuthErrorKind::Misconfigured,
-                "the sessions of a user are listed in the table quintette_user_session, which is missing: run `quintette \
-                 migrate`, and hand the database over with Authentication::connect or .database(…)",
-            )
-        })?;
         if sessions.settings().session_engine == SessionEngineName::SignedCookies {
             return Err(AuthError::new(
                 AuthErrorKind::Misconfigured,
@@ -93,6 +87,13 @@ impl UserSessions {
                  visitors' browsers. Take another engine",
             ));
         }
+        let index = authentication.index().ok_or_else(|| {
+            AuthError::new(
+                AuthErrorKind::Misconfigured,
+                "the sessions of a user are listed in the table quintette_user_session, which is missing: run `quintette \
+                 migrate`, and hand the database over with Authentication::connect or .database(…)",
+            )
+        })?;
         Ok(Self {
             authentication: authentication.clone(),
             index: index.clone(),
@@ -324,7 +325,7 @@ impl UserSessions {
 }
 
 fn text(data: &SessionData, key: &str) -> Option<String> {
-    data.json(key)?.deserialize().ok()
+    text_of(data.json(key)?)
 }
 
 impl fmt::Debug for UserSessions {
