@@ -11,6 +11,7 @@ from django.core import signing
 import forging
 
 KEY = re.compile(r"[a-z0-9]{32}")
+SECRET = re.compile(r"[a-zA-Z0-9]{32}")
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+\d\d:\d\d)?")
 NEAR_SECONDS = 10
 
@@ -18,8 +19,9 @@ NEAR_SECONDS = 10
 class Masking:
     """One conversation with one server: the same key always gets the same label."""
 
-    def __init__(self, engine, *, approximate=False, moment=None):
+    def __init__(self, engine, *, approximate=False, moment=None, csrf_cookie="csrftoken"):
         self.engine = engine
+        self.csrf_cookie = csrf_cookie
         self.approximate = approximate
         self.moment = moment and datetime.fromisoformat(moment).timestamp()
         self.labels = {}
@@ -39,6 +41,12 @@ class Masking:
                 return value
         if KEY.fullmatch(value):
             self.labels[value] = f"key {len(self.labels)}"
+        return self.labels.get(value, value)
+
+    def secret(self, value):
+        """A secret against cross-site requests, which each side draws for itself."""
+        if value not in self.labels and SECRET.fullmatch(value):
+            self.labels[value] = f"secret {len(self.labels)}"
         return self.labels.get(value, value)
 
     def seconds(self, number):
@@ -83,7 +91,8 @@ class Masking:
                 agrees = max_age is not None and abs(ahead - max_age) < NEAR_SECONDS
                 attribute = f"{kind}={'now + max-age' if agrees else text}"
             shown.append(attribute)
-        return "; ".join([f"{name}={value and self.key(value.strip(chr(34)))}", *shown])
+        mask = self.secret if name == self.csrf_cookie else self.key
+        return "; ".join([f"{name}={value and mask(value.strip(chr(34)))}", *shown])
 
     def results(self, results, operations):
         shown = []

@@ -116,6 +116,17 @@ def probe(running):
     return lambda **settings: running.shared("probe", servers.probe_command(), patience | settings)
 
 
+@pytest.fixture(params=["django_first", "probe_first"])
+def both_ways(request, django, probe):
+    """`both_ways(version, **settings)`: a Django and the probe with the same settings, once in either order."""
+
+    def start(version, **settings):
+        sides = django(version, **settings), probe(**settings)
+        return sides if request.param == "django_first" else sides[::-1]
+
+    return start
+
+
 @pytest.fixture(scope="module")
 def probe_log(running):
     """`probe_log(prefix=…, **settings)`: a probe of its own, or None with its log where it refused to start."""

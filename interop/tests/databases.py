@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import servers
 import services
+from schemas import TABLES
 
 NUMBERS = itertools.count()
 
@@ -19,10 +20,8 @@ def new_name():
 
 
 def migrate(url, directory):
-    """Django's own tables for sessions."""
-    servers.manage(
-        servers.newest_django(), "migrate", "sessions", "--verbosity=0", settings={"DATABASE_URL": url}, directory=directory
-    )
+    """Django's own tables for sessions and for users."""
+    servers.manage(servers.newest_django(), "migrate", "--verbosity=0", settings={"DATABASE_URL": url}, directory=directory)
 
 
 class Sqlite:
@@ -170,7 +169,8 @@ class Mariadb(OnAServer):
 
     def create(self, template):
         statements = [f"CREATE DATABASE {self.name} CHARACTER SET utf8mb4"]
-        for table in ("django_session", "django_migrations") if template else ():
+        # It cannot copy a database, only one table after the other, and those without their foreign keys.
+        for table in TABLES if template else ():
             statements.append(f"CREATE TABLE {self.name}.{table} LIKE {template}.{table}")
             statements.append(f"INSERT INTO {self.name}.{table} SELECT * FROM {template}.{table}")
         self.administer(*statements)

@@ -2,9 +2,13 @@
 
 import pytest
 
+from browser import Browser
 from sequences import FORGED, UNKNOWN
+from servers import newest_django
 from stores import CACHED, ROWS, STORING
-from visitor import ITEMS, Visitor, get, op, put
+from test_messages import STORAGES, add, message, noise, texts
+from test_passwords import CHEAPEST_FIRST, hashed, valid
+from visitor import ITEMS, Visitor, get, op, put, send
 
 INSPECTED = [kind for kind in STORING if kind != "cache/locmem"]
 EVERY_REQUEST = {"SESSION_SAVE_EVERY_REQUEST": True}
@@ -79,3 +83,32 @@ def test_an_expiry_beyond_the_clock_of_memcached_is_not_one_of_the_past(kind, ex
     visitor = Visitor()
     visitor.ops(server, put("a", 1), op("set_expiry", value=expiry))
     assert visitor.ops(server, get("a")).values == [1]
+
+
+@pytest.mark.beyond_django
+def test_a_page_that_asks_for_no_token_does_not_vary_though_the_secret_is_in_the_session(shared_store, probe):
+    """Django looks for the secret at the start of each request, so that no cache may keep any page."""
+    server = probe(**shared_store("db/sqlite").settings, CSRF_USE_SESSIONS=True)
+    for path in ("/bench/none", "/csrf/protected"):
+        assert send(server, "GET", path).headers.get("Vary") is None
+    assert send(server, "GET", "/csrf/token").headers["Vary"] == "Cookie"
+
+
+@pytest.mark.beyond_django
+def test_a_message_that_finds_no_room_is_no_error_under_debug_either(shared_store, probe):
+    """Django raises an exception there, after the view has done its work; here the log says so."""
+    server = probe(**shared_store("db/sqlite").settings, MESSAGE_STORAGE=STORAGES["cookie"], DEBUG=True)
+    browser = Browser()
+    add(browser, server, *(message(noise(60, seed)) for seed in range(20)))
+    assert 0 < len(texts(browser, server)) < 20
+    assert "lost" in server.log()
+
+
+@pytest.mark.beyond_django(sometimes=True)
+def test_bcrypt_does_not_look_beyond_72_bytes(shared_store, django, probe):
+    """As with every bcrypt before Python's of version 5, with which Django refuses longer passwords by an exception."""
+    settings = shared_store("db/sqlite").settings | CHEAPEST_FIRST
+    server = probe(**settings)
+    encoded = hashed(server, "x" * 300, "bcrypt")
+    assert valid(server, "x" * 72, encoded)
+    assert valid(django(newest_django(), **settings), "x" * 72, encoded)

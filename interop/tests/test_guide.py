@@ -172,7 +172,8 @@ def test_the_manifest_of_the_guide_is_the_one_that_is_built_here(guide):
         if "path" in dependency:
             assert dependency["path"] == "../quintette/" + built["path"]
         else:
-            assert f"{built}.".startswith(dependency["version"] + "."), name
+            version = built if isinstance(built, str) else built["version"]
+            assert f"{version}.".startswith(dependency["version"] + "."), name
 
 
 @pytest.mark.skipif(REFERENCE, reason="the guide is about the Rust service")

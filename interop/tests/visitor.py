@@ -19,6 +19,11 @@ class Answer:
         self.set_cookies = response.raw.headers.getlist("Set-Cookie")
 
     @property
+    def json(self):
+        assert self.status < 500, self
+        return json.loads(self.text)
+
+    @property
     def results(self):
         assert self.status < 400, f"{self.status}: {self.text}"
         return json.loads(self.text)["results"]

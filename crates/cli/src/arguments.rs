@@ -17,17 +17,19 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// Django's sessions from the command line: make their table, clear, list, show and check them.
+/// Django's sessions and users from the command line: what manage.py does for them.
 ///
 /// Settings have Django's names. They come from settings.toml in the working directory (or from the file that
 /// QUINTETTE_SETTINGS names) and from the environment, which counts over the file.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "quintette", version, styles = STYLES, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "Examples:
-  quintette migrate                    make the tables of the database in DATABASE_URL
-  quintette check --deploy             is everything ready for production?
-  quintette clearsessions              remove what has expired, daily from cron, say
-  quintette sessions list --limit 20   who is here?
+  quintette migrate                      make the tables in DATABASE_URL
+  quintette createsuperuser              somebody who may do everything
+  quintette check --deploy               is everything ready for production?
+  quintette clearsessions                remove what has expired: daily, say
+  quintette sessions list --user mei     where is she logged in?
+  quintette sessions revoke --user mei   log her out everywhere
 
 Exit codes: 0 done, 1 failed or found errors, 2 wrong usage.")]
 pub struct Arguments {
@@ -43,7 +45,7 @@ pub struct Arguments {
 /// What there is to do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Make the session table in the database that DATABASE_URL names.
+    /// Make the tables of sessions and users in the database that DATABASE_URL names.
     ///
     /// An SQLite file that is missing is made, and the tables of CACHES with it. What Django has migrated is left alone,
     /// and what is made here Django finds migrated.
@@ -55,15 +57,35 @@ pub enum Command {
     /// Remove expired sessions.
     ///
     /// In batches, so that visitors never wait for long. Run it daily: the database and file engines keep expired
-    /// sessions until somebody removes them. Caches and cookies expire by themselves.
+    /// sessions until somebody removes them. Caches and cookies expire by themselves. The list of where each user is
+    /// logged in forgets what was not used for 400 days.
     #[command(after_help = "Examples:
   quintette clearsessions
   17 3 * * *  cd /srv/shop && quintette clearsessions      (a line of a crontab)")]
     Clearsessions,
 
-    /// List and look into sessions.
+    /// List sessions, look into them, and end them.
     #[command(subcommand, arg_required_else_help = true)]
     Sessions(SessionsCommand),
+
+    /// Make a user who may do everything.
+    ///
+    /// Asks for the name, the e-mail address and the password, which is not shown. With --noinput, asks for nothing: what
+    /// no option gives is taken from the variables DJANGO_SUPERUSER_USERNAME, DJANGO_SUPERUSER_EMAIL and
+    /// DJANGO_SUPERUSER_PASSWORD, and AUTH_PASSWORD_VALIDATORS are not asked. Without a password, nobody can log in as
+    /// that user until `quintette changepassword` has given one.
+    #[command(after_help = "Examples:
+  quintette createsuperuser
+  DJANGO_SUPERUSER_PASSWORD=\"$(cat password)\" quintette createsuperuser --noinput --username mei --email \"\"")]
+    Createsuperuser(CreatesuperuserArguments),
+
+    /// Give a user another password, which ends all sessions of that user.
+    ///
+    /// Asks for it twice, and does not show it. AUTH_PASSWORD_VALIDATORS must like it.
+    #[command(after_help = "Examples:
+  quintette changepassword mei
+  docker exec -it shop quintette changepassword mei")]
+    Changepassword(ChangepasswordArguments),
 
     /// Find what is wrong with the settings, the store, or a page.
     ///
@@ -85,27 +107,42 @@ pub enum Command {
 /// What there is to do with single sessions.
 #[derive(Clone, Debug, Subcommand)]
 pub enum SessionsCommand {
-    /// List the sessions that have not expired, in the order of their keys.
+    /// List the sessions that have not expired, in the order of their keys, or those of one user.
     ///
     /// Keys are shortened, since whoever knows a key is that visitor.
+    ///
+    /// With --user, the most recently used first, with the device and the address that they were last used from. What
+    /// Django has made is looked for in the store; a cache alone cannot be searched.
     List(ListArguments),
 
     /// Show what one session holds.
     Show(ShowArguments),
+
+    /// End sessions: all of a user, one of a user, or those with these keys.
+    ///
+    /// Keys and ids are those that `quintette sessions list` prints. What has ended is gone from the store, for Django too.
+    /// The user can log in again: to keep somebody out, change the password or set is_active to false.
+    #[command(arg_required_else_help = true)]
+    Revoke(RevokeArguments),
 }
 
 /// How to list sessions.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   quintette sessions list --limit 1000
+  quintette sessions list --user mei
   quintette sessions list --json | jq -r '.[] | select(.user == \"42\") | .expires'")]
 pub struct ListArguments {
+    /// List where this user is logged in: by name, or else by id.
+    #[arg(long, value_name = "NAME_OR_ID")]
+    pub user: Option<String>,
+
     /// List so many at the most.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: u64,
 
     /// Print keys in full. They are credentials: keep them out of logs and tickets.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "user")]
     pub keys: bool,
 
     /// Print a JSON array.
@@ -125,6 +162,54 @@ pub struct ShowArguments {
     /// Print a JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which sessions to end.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  quintette sessions revoke --user mei
+  quintette sessions revoke --user mei --session 5f0c9a1b
+  quintette sessions revoke 3k9x0q2m")]
+pub struct RevokeArguments {
+    /// Sessions' keys, or their first eight or more characters.
+    #[arg(value_name = "KEY", required_unless_present = "user")]
+    pub keys: Vec<String>,
+
+    /// End the sessions of this user: by name, or else by id.
+    #[arg(long, value_name = "NAME_OR_ID", conflicts_with = "keys")]
+    pub user: Option<String>,
+
+    /// Only this one of the user's, by its id or the beginning of it.
+    #[arg(long, value_name = "ID", requires = "user", conflicts_with = "keys")]
+    pub session: Option<String>,
+
+    /// Do not ask whether all of a user's sessions shall end.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// Whom to make.
+#[derive(Args, Clone, Debug)]
+pub struct CreatesuperuserArguments {
+    /// The name to log in with.
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
+    pub username: Option<String>,
+
+    /// The e-mail address, which may be empty.
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+    pub email: Option<String>,
+
+    /// Ask for nothing.
+    #[arg(long, alias = "no-input")]
+    pub noinput: bool,
+}
+
+/// Whose password to change.
+#[derive(Args, Clone, Debug)]
+pub struct ChangepasswordArguments {
+    /// The user's name. By default, that of whoever runs this.
+    #[arg(value_hint = ValueHint::Username)]
+    pub username: Option<String>,
 }
 
 /// What to check.

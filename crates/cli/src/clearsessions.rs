@@ -1,36 +1,37 @@
 //! `quintette clearsessions`.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::io::{IsTerminal as _, Write};
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
+use quintette::auth::UserSessions;
 use quintette::sessions::{self, Cleared, SessionEngine};
 use quintette::settings::{SessionEngineName, Settings};
 
 use crate::error::Error;
 use crate::output::{count, print_note};
+use crate::progress::{spinner, style};
+use crate::users::Site;
 
-/// Removes expired sessions in batches, and tells how far it is.
+/// Removes expired sessions in batches, and tells how far it is; then the list of where users are logged in forgets what
+/// no browser can have any more.
 pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     let mut out = anstream::stdout();
-    let engine = settings.session_engine;
-    match engine {
-        SessionEngineName::Cache => {
-            writeln!(
-                out,
-                "Nothing to clear: a cache removes expired sessions by itself."
-            )?;
-            return Ok(());
-        }
-        SessionEngineName::SignedCookies => {
-            writeln!(
-                out,
-                "Nothing to clear: the engine signed_cookies keeps sessions in the visitors' browsers, and none here."
-            )?;
-            return Ok(());
-        }
-        _ => {}
+    match settings.session_engine {
+        SessionEngineName::Cache => writeln!(
+            out,
+            "Nothing to clear: a cache removes expired sessions by itself."
+        )?,
+        SessionEngineName::SignedCookies => writeln!(
+            out,
+            "Nothing to clear: the engine signed_cookies keeps sessions in the visitors' browsers, and none here."
+        )?,
+        _ => remove_expired(settings.clone(), &mut out).await?,
     }
+    crate::unless_interrupted(forget_old(settings, &mut out)).await
+}
+
+async fn remove_expired(settings: Settings, out: &mut impl Write) -> Result<(), Error> {
+    let engine = settings.session_engine;
     let sessions = sessions::connect(settings).await?;
     let cleared = clear(sessions.engine()).await?;
     match cleared.removed {
@@ -39,6 +40,23 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     }
     if engine == SessionEngineName::CachedDb {
         writeln!(out, "Their copies in the cache expire by themselves.")?;
+    }
+    Ok(())
+}
+
+async fn forget_old(settings: Settings, out: &mut impl Write) -> Result<(), Error> {
+    if settings.database_url.is_none() {
+        return Ok(());
+    }
+    let forgotten = match Site::connect(settings).await {
+        Ok(site) => UserSessions::forget_old(&site.authentication).await?,
+        // There are no users, and no list of where they are logged in.
+        Err(error) if error.is_misconfigured() => 0,
+        Err(error) => return Err(error),
+    };
+    if forgotten > 0 {
+        let sessions = count(forgotten, "session");
+        writeln!(out, "Forgot {sessions} of users, not used for 400 days.")?;
     }
     Ok(())
 }
@@ -102,10 +120,7 @@ struct Bar(ProgressBar);
 
 impl Bar {
     fn new() -> Self {
-        let bar = ProgressBar::no_length().with_message("Looking for expired sessions");
-        bar.set_style(style("{spinner} {msg}"));
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Self(bar)
+        Self(spinner("Looking for expired sessions", "{spinner} {msg}"))
     }
 
     fn show(&self, cleared: Cleared) {
@@ -124,10 +139,6 @@ impl Bar {
         }
         self.0.set_position(cleared.removed);
     }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 /// In a log or a mail from cron: a line for each tenth, or for each ten thousand where nobody knows how many there are.

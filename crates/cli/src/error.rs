@@ -1,6 +1,7 @@
 use std::io;
 
-use quintette::sessions::SessionError;
+use quintette::auth::{AuthError, AuthErrorKind};
+use quintette::sessions::{SessionError, SessionErrorKind};
 use quintette::settings::SettingsError;
 
 /// Why a command could not do what it was asked. Its text is for a person.
@@ -10,6 +11,8 @@ pub(crate) enum Error {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Session(#[from] SessionError),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
     #[error("{0}")]
@@ -17,6 +20,15 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Whether something is missing that would not be there at another time either: a setting, a file, a table.
+    pub(crate) fn is_misconfigured(&self) -> bool {
+        match self {
+            Self::Session(error) => error.kind() == SessionErrorKind::Misconfigured,
+            Self::Auth(error) => error.kind() == AuthErrorKind::Misconfigured,
+            _ => false,
+        }
+    }
+
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }

@@ -1,10 +1,12 @@
-//! The `quintette` command, as a library: what `manage.py` does for sessions in Django.
+//! The `quintette` command, as a library: what `manage.py` does for sessions and users in Django.
 //!
 //! | command | Django's |
 //! | --- | --- |
 //! | `quintette migrate` | `manage.py migrate` |
 //! | `quintette clearsessions` | `manage.py clearsessions` |
 //! | `quintette sessions list`, `quintette sessions show` | `Session.objects` and `get_decoded()` in `manage.py shell` |
+//! | `quintette sessions list --user`, `quintette sessions revoke` | (nothing) |
+//! | `quintette createsuperuser`, `quintette changepassword` | `manage.py createsuperuser`, `manage.py changepassword` |
 //! | `quintette check` | `manage.py check` |
 //!
 //! Each command is a module. It exits with 0 where it did what it was asked, with 1 where it could not, and with 2 where it
@@ -17,7 +19,9 @@ mod error;
 mod log;
 mod migrate;
 mod output;
+mod progress;
 mod sessions;
+mod users;
 
 use std::process::ExitCode;
 
@@ -25,7 +29,8 @@ use clap::CommandFactory;
 use quintette::settings::{Settings, SettingsError};
 
 pub use arguments::{
-    Arguments, CheckArguments, Command, Level, ListArguments, SessionsCommand, ShowArguments,
+    Arguments, ChangepasswordArguments, CheckArguments, Command, CreatesuperuserArguments, Level,
+    ListArguments, RevokeArguments, SessionsCommand, ShowArguments,
 };
 pub use check::PageUrl;
 
@@ -34,7 +39,7 @@ use error::Error;
 /// Runs one command, tells what came of it, and gives the exit code.
 pub async fn run(arguments: Arguments) -> ExitCode {
     let log = log::collect();
-    let result = dispatch(arguments, &log).await;
+    let result = Box::pin(dispatch(arguments, &log)).await;
     log.print();
     match result {
         Ok(code) => code,
@@ -53,10 +58,19 @@ async fn dispatch(arguments: Arguments, log: &log::Log) -> Result<ExitCode, Erro
         Command::Migrate => migrate::run(&settings()?).await?,
         Command::Clearsessions => clearsessions::run(settings()?).await?,
         Command::Sessions(SessionsCommand::List(list)) => {
-            sessions::list::run(settings()?, list).await?;
+            unless_interrupted(sessions::list::run(settings()?, list)).await?;
         }
         Command::Sessions(SessionsCommand::Show(show)) => {
             sessions::show::run(settings()?, show, log).await?;
+        }
+        Command::Sessions(SessionsCommand::Revoke(revoke)) => {
+            unless_interrupted(sessions::revoke::run(settings()?, revoke)).await?;
+        }
+        Command::Createsuperuser(wanted) => {
+            unless_interrupted(users::createsuperuser::run(settings()?, wanted)).await?;
+        }
+        Command::Changepassword(wanted) => {
+            unless_interrupted(users::changepassword::run(settings()?, wanted)).await?;
         }
         Command::Check(check) => return check::run(settings(), check, log).await,
         Command::Completions { shell } => {
@@ -68,6 +82,14 @@ async fn dispatch(arguments: Arguments, log: &log::Log) -> Result<ExitCode, Erro
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl-C ends the work and not the program, so that a terminal is left as it was.
+async fn unless_interrupted(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    tokio::select! {
+        done = work => done,
+        Ok(()) = tokio::signal::ctrl_c() => Err(Error::Other("interrupted".to_owned())),
+    }
 }
 
 fn settings(arguments: &Arguments) -> Result<Settings, SettingsError> {

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use quintette::db::Database;
+use quintette::db::{Database, Migrated};
 use quintette::settings::{DatabaseUrl, Settings, SqliteLocation};
 
 use crate::error::Error;
@@ -25,13 +25,22 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
     let tables = database.create_cache_tables(settings).await?;
     let mut out = anstream::stdout();
     writeln!(out, "Database  {url}")?;
-    let migrations = migrated
-        .iter()
-        .map(|migration| format!("{}.{}", migration.app, migration.name));
-    let made: Vec<_> = migrations.chain(tables).collect();
-    let width = made.iter().map(String::len).max().unwrap_or_default();
-    for name in &made {
-        writeln!(out, "  {name:<width$}  {}", styled(GOOD, "made"))?;
+    let mut made = by_app(&migrated);
+    made.extend(
+        tables
+            .into_iter()
+            .map(|table| (table, "a cache's table".to_owned())),
+    );
+    let width =
+        |texts: &mut dyn Iterator<Item = &String>| texts.map(String::len).max().unwrap_or_default();
+    let name_width = width(&mut made.iter().map(|(name, _)| name));
+    let what_width = width(&mut made.iter().map(|(_, what)| what));
+    for (name, what) in &made {
+        writeln!(
+            out,
+            "  {name:<name_width$}  {what:<what_width$}  {}",
+            styled(GOOD, "made")
+        )?;
     }
     if made.is_empty() {
         writeln!(
@@ -40,4 +49,18 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Error> {
         )?;
     }
     Ok(())
+}
+
+/// What was made for each app, in one line: its migrations stand together.
+fn by_app(migrated: &[Migrated]) -> Vec<(String, String)> {
+    let apps = migrated.chunk_by(|one, next| one.app == next.app);
+    let lines = apps.map(|app| {
+        let last = app[app.len() - 1].name;
+        let what = match app.len() {
+            1 => last.to_owned(),
+            number => format!("{number} migrations to {last}"),
+        };
+        (app[0].app.to_string(), what)
+    });
+    lines.collect()
 }

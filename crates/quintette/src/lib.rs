@@ -1,8 +1,9 @@
-//! Django's sessions for Rust web services, byte-compatible with a live Django.
+//! Django's sessions for Rust web services, and what stands on them, byte-compatible with a live Django.
 //!
 //! A Rust service and a Django site that share a `SECRET_KEY` and a store share their visitors: who has a cart there
 //! has it here. All five of Django's engines are here (database, cache, cached database, files, signed cookies), every
-//! setting by its name, every default.
+//! setting by its name, every default; and on top of them logins, permissions, CSRF protection, messages and context
+//! processors.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
@@ -27,11 +28,13 @@
 //! | what | where |
 //! | --- | --- |
 //! | the session of a request, engines, the layer, inactivity timeout | [`sessions`] |
+//! | users, logins, permissions, passwords | `auth` |
 //! | messages to the visitor | [`messages`] |
 //! | forms that only this site may send | [`csrf`] |
-//! | what every page can name | [`templates`] |
+//! | what every page can name | `templates` |
 //! | caches | [`cache`] |
 //! | databases and migrations | [`db`] |
+//! | host, path, address of a request; safe redirects | [`http`] |
 //! | settings by Django's names | [`settings`] |
 //! | signed values | [`signing`] |
 //!
@@ -45,6 +48,7 @@
 //! | `redis` | caches in Redis, in a Redis Cluster and behind Sentinels |
 //! | `redis-compressors` | the lz4, lzma and zstd of django-redis |
 //! | `memcached` | caches in Memcached |
+//! | `auth` | users and logins, on one of the databases; password hashers |
 //! | `templates` | Django's context processors, for minijinja |
 //!
 //! `database` comes with each of the databases. TLS to a server is the application's choice: it depends on `sqlx` or

@@ -18,6 +18,8 @@ NAMES = (
     "SECURE_PROXY_SSL_HEADER",
     "TIME_ZONE",
     "USE_TZ",
+    "USE_X_FORWARDED_HOST",
+    "USE_X_FORWARDED_PORT",
 )
 
 # What django-session-timeout reads; Django's own global settings do not list it.
@@ -27,6 +29,12 @@ SESSION_TIMEOUT = {
     "SESSION_EXPIRE_AFTER_LAST_ACTIVITY_GRACE_PERIOD": 1,
     "SESSION_TIMEOUT_REDIRECT": "",
 }
+
+# What django.contrib.messages has a default for, though Django's global settings do not list it.
+MESSAGES = {"MESSAGE_LEVEL": 20, "MESSAGE_TAGS": {}}
+
+# Settings that may be None, though their default is not.
+OPTIONAL = ("CSRF_COOKIE_AGE",)
 
 # Settings whose default, None, does not tell their type.
 STRUCTURED = ("SECURE_PROXY_SSL_HEADER",)
@@ -49,7 +57,7 @@ def defaults():
         for name in dir(global_settings)
         if name.isupper() and (name.startswith(PREFIXES) or name in NAMES)
     }
-    return known | SESSION_TIMEOUT
+    return known | SESSION_TIMEOUT | MESSAGES
 
 
 def settings_from(environment):
@@ -82,8 +90,10 @@ def settings_from(environment):
 
 
 def parsed(name, text, default):
-    if name == "SESSION_COOKIE_SAMESITE" and text.lower() == "false":
+    if name in ("SESSION_COOKIE_SAMESITE", "CSRF_COOKIE_SAMESITE") and text.lower() == "false":
         return False
+    if name in OPTIONAL and text == "null":
+        return None
     if isinstance(default, str) or (default is None and name not in STRUCTURED):
         return None if text == "null" else text
     try:
@@ -92,6 +102,9 @@ def parsed(name, text, default):
         raise ImproperlyConfigured(f"{name} holds {text!r}, which is not JSON") from None
     if isinstance(default, (bool, int)) and type(value) is not type(default):
         raise ImproperlyConfigured(f"{name} holds {text!r}, which is not of the type {type(default).__name__}")
+    if name == "MESSAGE_TAGS":
+        # JSON has no numbers for keys.
+        return {int(level): tag for level, tag in value.items()}
     return tuple(value) if name in STRUCTURED and value is not None else value
 
 

@@ -12,12 +12,28 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "site_under_test.urls"
 WSGI_APPLICATION = None
 
-# django-session-timeout imports the login view, which needs the user's tables declared.
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
+    "django.contrib.messages",
     "site_under_test",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.debug",
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.csrf",
+            ]
+        },
+    }
 ]
 
 globals().update(settings_from(os.environ))
@@ -28,3 +44,8 @@ if globals().get("AUTH_USER_MODEL") == "accounts.Customer":
 MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
 if "SESSION_EXPIRE_SECONDS" in globals():
     MIDDLEWARE.append("django_session_timeout.middleware.SessionTimeoutMiddleware")
+MIDDLEWARE += [
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]

@@ -1,7 +1,7 @@
 """Every part of the contract is a module with its own `urlpatterns`; add a module here to serve it."""
 
-from . import benchmarks, operations, signed
+from . import accounts, benchmarks, context, csrf, messages_, operations, signed
 
-PARTS = (operations, benchmarks, signed)
+PARTS = (operations, benchmarks, signed, accounts, csrf, messages_, context)
 
 urlpatterns = [pattern for part in PARTS for pattern in part.urlpatterns]

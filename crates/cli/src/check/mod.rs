@@ -1,5 +1,6 @@
 //! `quintette check`: the settings, the store, or a page of a running service.
 
+mod auth;
 mod report;
 mod store;
 mod url;
@@ -50,6 +51,7 @@ async fn check_settings(
         }
     };
     report.ok("Settings", "")?;
+    auth::check_names(&settings, &mut report);
     if deploy {
         for warning in settings.deploy_warnings() {
             report.add(
@@ -61,6 +63,10 @@ async fn check_settings(
             );
         }
     }
-    store::check(settings, &mut report, log).await?;
+    let can_connect = store::check(settings.clone(), &mut report, log).await?;
+    // What keeps sessions from the database was told; it would keep users from it, too.
+    if can_connect || !settings.session_engine.uses_database() {
+        auth::check_tables(settings, &mut report).await?;
+    }
     Ok(report)
 }

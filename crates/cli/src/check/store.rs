@@ -14,14 +14,19 @@ const LIFETIME: TimeDelta = TimeDelta::minutes(1);
 /// How many of the stored sessions are looked at.
 const LOOKED_AT: usize = 200;
 
-pub(super) async fn check(settings: Settings, report: &mut Report, log: &Log) -> Result<(), Error> {
+/// Returns whether the store can be connected to.
+pub(super) async fn check(
+    settings: Settings,
+    report: &mut Report,
+    log: &Log,
+) -> Result<bool, Error> {
     let place = place(&settings);
     let sessions = match sessions::connect(settings).await {
         Ok(sessions) => sessions,
         Err(error) => {
             report.failed("Store", &place)?;
             report.add(Finding::error(sentence(&error)));
-            return Ok(());
+            return Ok(false);
         }
     };
     report.ok("Store", &place)?;
@@ -40,7 +45,7 @@ pub(super) async fn check(settings: Settings, report: &mut Report, log: &Log) ->
         }
     }
     check_stored(&sessions, report, log).await?;
-    Ok(())
+    Ok(true)
 }
 
 /// Whether the sessions that are there can be read: another `SECRET_KEY` makes every visitor anonymous, without an error.

@@ -7,7 +7,7 @@ use quintette::sessions::{self, Listed};
 use quintette::settings::Settings;
 use serde::Serialize;
 
-use super::{SHOWN, shortened, user};
+use super::{SHOWN, of_user, shortened, user};
 use crate::arguments::ListArguments;
 use crate::error::Error;
 use crate::output::{self, FAINT, HEADING, count, harmless, styled};
@@ -17,6 +17,9 @@ const PAGE: u64 = 500;
 
 /// Prints the sessions page by page, so that a million of them need no more memory than five hundred.
 pub(crate) async fn run(settings: Settings, arguments: &ListArguments) -> Result<(), Error> {
+    if let Some(user) = &arguments.user {
+        return of_user::list(settings, user, arguments).await;
+    }
     let sessions = sessions::connect(settings).await?;
     let engine = sessions.engine();
     let mut printer = Printer::new(arguments);

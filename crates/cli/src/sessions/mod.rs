@@ -1,7 +1,11 @@
 //! `quintette sessions`.
 
+mod device;
+mod find;
 mod json_text;
 pub(crate) mod list;
+mod of_user;
+pub(crate) mod revoke;
 pub(crate) mod show;
 
 use quintette::sessions::SessionData;

@@ -6,13 +6,12 @@ use std::io::{self, Write};
 use chrono::{DateTime, SecondsFormat, Utc};
 use indexmap::IndexMap;
 use quintette::json::RawJson;
-use quintette::sessions::{
-    self, Listed, SessionData, SessionErrorKind, SessionKey, Sessions, Stored,
-};
-use quintette::settings::{CacheBackend, SessionEngineName, Settings};
+use quintette::sessions::{self, SessionData};
+use quintette::settings::Settings;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
+use super::find::{Found, find};
 use super::{json_text, shortened, user};
 use crate::arguments::ShowArguments;
 use crate::error::Error;
@@ -26,7 +25,7 @@ pub(crate) async fn run(
     log: &Log,
 ) -> Result<(), Error> {
     let sessions = sessions::connect(settings).await?;
-    let found = find(&sessions, arguments.key.trim_end_matches('…')).await?;
+    let found = find(&sessions, &arguments.key).await?;
     let session = sessions.session(Some(found.key.as_str()));
     let shown = Shown {
         ends_with_browser: session.expires_at_browser_close().await?,
@@ -47,101 +46,6 @@ fn unreadable(data: &SessionData, log: &Log) -> Option<String> {
         return None;
     }
     log.take().into_iter().next().map(|(reason, _)| reason)
-}
-
-struct Found {
-    key: SessionKey,
-    data: SessionData,
-    /// In bytes, where the engine tells.
-    size: Option<usize>,
-    /// Where the engine tells.
-    expires_at: Option<DateTime<Utc>>,
-}
-
-/// The session with this key, or the one whose key begins so.
-async fn find(sessions: &Sessions, text: &str) -> Result<Found, Error> {
-    let Some(key) = SessionKey::parse(text) else {
-        return Err(Error::Other(
-            "a session's key has eight characters at least: give its first eight, or all of it"
-                .to_owned(),
-        ));
-    };
-    if let Some(stored) = sessions
-        .engine()
-        .load_for_update(&key)
-        .await?
-        .filter(|stored| !stored.rewrite)
-    {
-        return Ok(Found::exact(key, stored));
-    }
-    let mut beginning_so = beginning_with(sessions, text).await?.into_iter();
-    match (beginning_so.next(), beginning_so.next()) {
-        (Some(listed), None) => Ok(Found::from(listed)),
-        (Some(_), Some(_)) => Err(Error::Other(
-            "several sessions' keys begin so: give more of it".to_owned(),
-        )),
-        (None, _) => Err(Error::Other(unknown(sessions.settings()))),
-    }
-}
-
-/// The first two sessions whose keys begin with `text` and go on; none where the engine cannot list.
-async fn beginning_with(sessions: &Sessions, text: &str) -> Result<Vec<Listed>, Error> {
-    let Some(after) = SessionKey::parse(text) else {
-        return Ok(Vec::new());
-    };
-    match sessions.engine().list(Some(&after), 2).await {
-        Ok(mut listed) => {
-            listed.retain(|listed| listed.key.as_str().starts_with(text));
-            Ok(listed)
-        }
-        Err(error) if error.kind() == SessionErrorKind::Unsupported => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn unknown(settings: &Settings) -> String {
-    let mut message = match settings.session_engine {
-        SessionEngineName::SignedCookies => {
-            "this cookie cannot be read: it has expired, is cut short, or was signed with another SECRET_KEY"
-        }
-        _ => "there is no such session: its key is unknown here, or it has expired",
-    }
-    .to_owned();
-    let cache = settings.caches.get(&settings.session_cache_alias);
-    if settings.session_engine == SessionEngineName::Cache
-        && cache.is_some_and(|cache| cache.backend == CacheBackend::LocMem)
-    {
-        message.push_str(
-            ". Its cache is each process' own memory, which no other process can look into",
-        );
-    }
-    message
-}
-
-impl Found {
-    fn exact(key: SessionKey, stored: Stored) -> Self {
-        let size = stored
-            .revision
-            .map(|revision| revision.as_bytes().len())
-            .filter(|size| *size > 0);
-        Self {
-            key,
-            data: stored.data,
-            size,
-            expires_at: stored.expires_at,
-        }
-    }
-}
-
-impl From<Listed> for Found {
-    fn from(listed: Listed) -> Self {
-        Self {
-            key: listed.key,
-            data: listed.data,
-            size: Some(listed.size),
-            expires_at: Some(listed.expires_at),
-        }
-    }
 }
 
 struct Shown {

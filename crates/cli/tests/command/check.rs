@@ -1,5 +1,8 @@
 use crate::site::{Site, keys};
 
+const MINIMUM_LENGTH: &str =
+    r#"[{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]"#;
+
 #[test]
 fn a_site_in_order_has_no_problems() {
     let directory = tempfile::tempdir().unwrap();
@@ -165,7 +168,98 @@ fn deploy_warnings_have_an_id_and_a_hint_and_fail_only_where_asked() {
     let mended = site
         .with("SESSION_COOKIE_SECURE", "true")
         .with("CSRF_COOKIE_SECURE", "true")
-        .with("ALLOWED_HOSTS", r#"["shop.example"]"#);
+        .with("ALLOWED_HOSTS", r#"["shop.example"]"#)
+        .with("LOGIN_FAILURE_LIMIT", "5")
+        // Not connected to.
+        .with("CACHE_URL", "redis://127.0.0.1:1")
+        .with("AUTH_PASSWORD_VALIDATORS", MINIMUM_LENGTH);
     let ran = mended.run(&["check", "--deploy", "--fail-level", "warning"]);
     assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn names_of_djangos_that_are_not_here_are_errors() {
+    for (setting, value, expected) in [
+        (
+            "PASSWORD_HASHERS",
+            r#"["django.contrib.auth.hashers.Enigma"]"#,
+            "names \"django.contrib.auth.hashers.Enigma\"",
+        ),
+        (
+            "AUTH_PASSWORD_VALIDATORS",
+            r#"[{"NAME": "shop.Enigma"}]"#,
+            "PasswordValidators::with",
+        ),
+        (
+            "AUTHENTICATION_BACKENDS",
+            r#"["django.contrib.auth.backends.RemoteUserBackend"]"#,
+            "AUTHENTICATION_BACKENDS names",
+        ),
+        (
+            "AUTH_PASSWORD_VALIDATORS",
+            r#"[{"NAME": "django.contrib.auth.password_validation.Enigma"}]"#,
+            "AUTH_PASSWORD_VALIDATORS: ",
+        ),
+        (
+            "AUTH_PASSWORD_VALIDATORS",
+            r#"[{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min": 8}}]"#,
+            "has no option \"min\"",
+        ),
+    ] {
+        let ran = Site::migrated().with(setting, value).run(&["check"]);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stdout.contains(expected), "{ran:?}");
+        assert!(ran.stdout.ends_with("\n1 error.\n"), "{ran:?}");
+    }
+}
+
+#[test]
+fn what_only_the_application_can_know_is_a_note() {
+    let site = Site::migrated()
+        .with("AUTHENTICATION_BACKENDS", r#"["shop.auth.Tokens"]"#)
+        .with("PASSWORD_HASHERS", r#"["shop.auth.Own"]"#);
+    let ran = site.run(&["check"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stderr.contains("shop.auth.Tokens") && ran.stderr.contains("shop.auth.Own"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.ends_with("\nNo problems found.\n"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn missing_tables_of_users_are_a_warning_with_the_mend() {
+    let site = Site::migrated();
+    site.execute("DROP TABLE auth_user").await;
+    let ran = site.run(&["check"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stdout.contains("quintette.W026") && ran.stdout.contains("run `quintette migrate`"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.ends_with("\n1 warning.\n"), "{ran:?}");
+}
+
+#[test]
+fn logins_that_can_be_guessed_are_warned_of() {
+    let site = Site::migrated()
+        .with(
+            "PASSWORD_HASHERS",
+            r#"["django.contrib.auth.hashers.MD5PasswordHasher"]"#,
+        )
+        .with("LOGIN_URL", "https://elsewhere.example/login");
+    let ran = site.run(&["check", "--deploy"]);
+    for id in ["W021", "W023", "W024", "W025"] {
+        assert!(
+            ran.stdout.contains(&format!("quintette.{id}")),
+            "{id}: {ran:?}"
+        );
+    }
+    let ran = site
+        .with("LOGIN_FAILURE_LIMIT", "5")
+        .run(&["check", "--deploy"]);
+    assert!(
+        ran.stdout.contains("quintette.W022") && !ran.stdout.contains("quintette.W021"),
+        "{ran:?}"
+    );
 }

@@ -6,4 +6,7 @@ mod clearsessions;
 mod migrate;
 mod sessions;
 mod site;
+mod terminal;
 mod usage;
+mod user_sessions;
+mod users;

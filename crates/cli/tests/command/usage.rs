@@ -19,6 +19,9 @@ fn help_and_version_need_no_settings() {
         &["--help"][..],
         &["check", "--help"],
         &["sessions", "list", "--help"],
+        &["sessions", "revoke", "--help"],
+        &["createsuperuser", "--help"],
+        &["changepassword", "--help"],
         &["--version"],
     ] {
         let ran = site.run(arguments);
@@ -35,6 +38,13 @@ fn wrong_usage_exits_with_2() {
         &["sessions"],
         &["sessions", "show"],
         &["sessions", "list", "--limit", "0"],
+        &["sessions", "list", "--user", "mei", "--keys"],
+        &["sessions", "revoke"],
+        &["sessions", "revoke", "abcdefgh", "--user", "mei"],
+        &["sessions", "revoke", "abcdefgh", "--session", "abcdefgh"],
+        // What is on a command line, others can see.
+        &["createsuperuser", "--password", "p"],
+        &["changepassword", "mei", "p"],
         &["sessions", "list", "--limit", "-1"],
         &["check", "--fail-level", "panic"],
         &["check", "--deploy", "--url", "http://127.0.0.1/"],
@@ -52,7 +62,9 @@ fn completions_know_the_commands() {
         let ran = site.run(&["completions", shell]);
         assert_eq!(ran.code, 0);
         assert!(
-            ran.stdout.contains("clearsessions") && ran.stdout.contains("fail-level"),
+            ["clearsessions", "fail-level", "createsuperuser", "revoke"]
+                .iter()
+                .all(|word| ran.stdout.contains(word)),
             "{shell}"
         );
     }
@@ -66,6 +78,9 @@ fn each_command_names_a_missing_secret_key() {
         &["clearsessions"],
         &["sessions", "list"],
         &["sessions", "show", "abcdefgh"],
+        &["sessions", "revoke", "abcdefgh"],
+        &["createsuperuser"],
+        &["changepassword"],
     ] {
         let ran = site.run(arguments);
         assert_eq!(ran.code, 1);

@@ -3,6 +3,8 @@
 //! `security.*` are the ids and the meanings of Django's own checks (`django/core/checks/security`); `quintette.*` are causes of the three
 //! complaints "it does not save", "anonymous after login" and "gone after a restart" that the settings alone give away.
 
+mod auth;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
@@ -60,6 +62,7 @@ impl Settings {
         warnings.extend(self.cache_warning());
         warnings.extend(self.storage_warnings());
         warnings.extend(self.timeout_warning());
+        warnings.extend(self.auth_warnings());
         warnings
     }
 

@@ -16,7 +16,7 @@ use super::{
     Users,
 };
 use crate::cache::NamedCache;
-use crate::db::{Database, UserTables};
+use crate::db::{Database, DatabaseError, DatabaseErrorKind, UserTables};
 
 /// Who the users of an application are, and how they prove it: its backends, passwords and observers.
 ///
@@ -334,7 +334,7 @@ impl Builder {
             hashing.clone()
         } else {
             let hashers = PasswordHashers::from_paths(&settings.password_hashers)
-                .map_err(|error| misconfigured(format!("PASSWORD_HASHERS: {error}")))?;
+                .map_err(|error| misconfigured(error.to_string()))?;
             PasswordHashing::new(hashers)
         };
         let validators = settings
@@ -342,10 +342,11 @@ impl Builder {
             .iter()
             .map(|validator| (validator.name.as_str(), &validator.options));
         let validators = PasswordValidators::from_setting(validators)
-            .map_err(|error| misconfigured(format!("AUTH_PASSWORD_VALIDATORS: {error}")))?;
+            .map_err(|error| misconfigured(error.to_string()))?;
         let (tables, sessions) = match &self.database {
             Some(database) => {
-                let tables = database.user_tables(&settings.auth_user_model).await?;
+                let tables = database.user_tables(&settings.auth_user_model).await;
+                let tables = tables.map_err(missing_at_start)?;
                 let index = Index::open(&tables, &settings.secret_key).await?;
                 (Some(tables), index)
             }
@@ -420,6 +421,14 @@ impl Builder {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").finish_non_exhaustive()
+    }
+}
+
+/// A table that is missing from the start is nothing that passes by itself.
+fn missing_at_start(error: DatabaseError) -> AuthError {
+    match error.kind() {
+        DatabaseErrorKind::MissingTable => misconfigured(error.to_string()).with_source(error),
+        _ => error.into(),
     }
 }
 

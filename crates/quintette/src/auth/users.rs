@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{SubsecRound as _, Utc};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::backends::ModelBackend;
 use super::hashers::unusable_password;
@@ -79,11 +80,13 @@ impl Users {
         password: Option<&str>,
         superuser: bool,
     ) -> Result<User, AuthError> {
-        check_username(username)?;
+        // One name has one spelling: `é` as a letter, and not as an e with an accent. Django's `normalize_username`.
+        let username: String = username.nfkc().collect();
+        check_username(&username)?;
         let new = NewUser {
             password: self.encode(password).await?,
             is_superuser: superuser,
-            username: username.to_owned(),
+            username,
             first_name: String::new(),
             last_name: String::new(),
             email: normalize_email(email),

@@ -108,3 +108,13 @@ async fn a_name_is_taken_once() {
         assert_eq!(made.unwrap_err().kind(), AuthErrorKind::Value, "{bad:?}");
     }
 }
+
+#[tokio::test]
+async fn a_name_has_one_spelling() {
+    let site = Site::new().await;
+    let users = site.users();
+    let made = users.create_user("Ame\u{301}lie", "", None).await.unwrap();
+    assert_eq!(made.username(), "Am\u{e9}lie");
+    let again = users.create_user("Am\u{e9}lie", "", None).await;
+    assert_eq!(again.unwrap_err().kind(), AuthErrorKind::Duplicate);
+}

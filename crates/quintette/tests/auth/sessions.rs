@@ -211,3 +211,19 @@ async fn sessions_in_cookies_cannot_be_listed_and_the_error_says_why() {
     let error = UserSessions::of(&site.authentication, &site.sessions, "1").unwrap_err();
     assert!(error.to_string().contains("signed_cookies"), "{error}");
 }
+
+#[tokio::test]
+async fn a_session_that_the_password_has_ended_is_on_no_list() {
+    let site = Site::new().await;
+    let mei = site.user("mei").await;
+    let (_laptop, _phone) = two_devices(&site).await;
+    let sessions = UserSessions::of(&site.authentication, &site.sessions, mei.id()).unwrap();
+    assert_eq!(sessions.list().await.unwrap().len(), 2);
+    site.users().set_password(&mei, Some("new")).await.unwrap();
+    assert_eq!(sessions.list().await.unwrap(), []);
+    assert_eq!(
+        sessions.end_all().await.unwrap(),
+        2,
+        "they are in the store until they are deleted"
+    );
+}

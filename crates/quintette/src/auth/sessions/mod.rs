@@ -6,7 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use quintette_core::session::{Listed, SessionData, SessionKey, Sessions};
 use quintette_core::settings::SessionEngineName;
 
-use super::{Auth, AuthError, AuthErrorKind, Authentication, SESSION_KEY, Visitor};
+use super::user::Proof;
+use super::{
+    Auth, AuthError, AuthErrorKind, Authentication, BACKEND_SESSION_KEY, HASH_SESSION_KEY,
+    SESSION_KEY, Visitor,
+};
 use crate::db::UserSessionRow;
 
 pub(super) use index::Index;
@@ -38,6 +42,7 @@ const LONGEST_COOKIE: TimeDelta = TimeDelta::days(400);
 /// ```
 #[derive(Clone)]
 pub struct UserSessions {
+    authentication: Authentication,
     index: Index,
     sessions: Sessions,
     user_id: String,
@@ -89,6 +94,7 @@ impl UserSessions {
             ));
         }
         Ok(Self {
+            authentication: authentication.clone(),
             index: index.clone(),
             sessions: sessions.clone(),
             user_id: user_id.into(),
@@ -117,7 +123,7 @@ impl UserSessions {
     }
 
     /// Where the user is logged in, the most recently used first. A session that has ended otherwise is left out, and
-    /// forgotten.
+    /// forgotten; one that proves nobody any more, since the password has changed or the user is deactivated, is left out.
     ///
     /// # Errors
     ///
@@ -128,10 +134,14 @@ impl UserSessions {
     /// Nothing has changed but that some ended sessions are forgotten.
     pub async fn list(&self) -> Result<Vec<UserSession>, AuthError> {
         let current = self.current.as_ref().map(|key| self.index.id(key));
-        let mut alive = Vec::new();
+        let mut logged_in = Vec::new();
         for row in self.index.tables().sessions_of(&self.user_id).await? {
-            if self.is_alive(&row).await? {
-                alive.push(UserSession {
+            let Some(data) = self.stored(&row).await? else {
+                self.index.tables().forget_session(&row.id).await?;
+                continue;
+            };
+            if self.proves_the_user(&data).await? {
+                logged_in.push(UserSession {
                     is_current: current.as_deref() == Some(&row.id),
                     id: row.id,
                     created: row.created,
@@ -139,19 +149,32 @@ impl UserSessions {
                     user_agent: row.user_agent,
                     address: row.address,
                 });
-            } else {
-                self.index.tables().forget_session(&row.id).await?;
             }
         }
-        Ok(alive)
+        Ok(logged_in)
     }
 
-    async fn is_alive(&self, row: &UserSessionRow) -> Result<bool, AuthError> {
+    /// What the session holds, where it is still one of this user.
+    async fn stored(&self, row: &UserSessionRow) -> Result<Option<SessionData>, AuthError> {
         let Some(key) = self.index.key(row) else {
-            return Ok(false);
+            return Ok(None);
         };
         let stored = self.sessions.engine().load(&key).await?;
-        Ok(stored.is_some_and(|stored| user_of(&stored.data).as_deref() == Some(&*self.user_id)))
+        let data = stored.map(|stored| stored.data);
+        Ok(data.filter(|data| text(data, SESSION_KEY).as_deref() == Some(&*self.user_id)))
+    }
+
+    /// Whether the next request of this session will be the user's.
+    async fn proves_the_user(&self, data: &SessionData) -> Result<bool, AuthError> {
+        let (Some(backend), Some(proof)) = (
+            text(data, BACKEND_SESSION_KEY),
+            text(data, HASH_SESSION_KEY),
+        ) else {
+            return Ok(false);
+        };
+        let user = self.authentication.user(&backend, &self.user_id).await?;
+        let keys = &self.authentication.settings().secret_key;
+        Ok(user.is_some_and(|user| user.proves(&proof, keys) != Proof::None))
     }
 
     /// Ends the session of this [id](UserSession::id); `false` where the user has no such session.
@@ -212,7 +235,7 @@ impl UserSessions {
                 return Ok(ended);
             }
             for row in doomed {
-                ended += u64::from(self.is_alive(row).await?);
+                ended += u64::from(self.stored(row).await?.is_some());
                 self.end_row(row).await?;
             }
         }
@@ -287,7 +310,7 @@ impl UserSessions {
     }
 
     async fn list_one(&self, session: &Listed) -> Result<bool, AuthError> {
-        let Some(user_id) = user_of(&session.data) else {
+        let Some(user_id) = text(&session.data, SESSION_KEY) else {
             return Ok(false);
         };
         let id = self.index.id(&session.key);
@@ -300,9 +323,8 @@ impl UserSessions {
     }
 }
 
-/// The primary key of the user whom a session's data names.
-fn user_of(data: &SessionData) -> Option<String> {
-    data.json(SESSION_KEY)?.deserialize().ok()
+fn text(data: &SessionData, key: &str) -> Option<String> {
+    data.json(key)?.deserialize().ok()
 }
 
 impl fmt::Debug for UserSessions {
