@@ -36,6 +36,10 @@ def median(runs, key):
     return statistics.median(run[key] for run in runs)
 
 
+def per_second(rate):
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
+
+
 def ratio(runs, base):
     return statistics.median(run["rate"] / other["rate"] for run, other in zip(runs, base))
 
@@ -76,7 +80,7 @@ class Measured:
         for name in names:
             own = self.of(route, name)
             lines.append(row([
-                named(name).title, f"{median(own, 'rate'):,.0f}", *(f"{ratio(own, base):.2f}" for _, base in bases),
+                named(name).title, per_second(median(own, "rate")), *(f"{ratio(own, base):.2f}" for _, base in bases),
                 f"{median(own, 'p50') / 1000:.2f}", f"{median(own, 'p99') / 1000:.2f}",
                 f"{median(own, 'cpu'):.0f}", f"{median(own, 'server_cpu'):.0f}" if median(own, "server_cpu") else "",
                 str(sum(run["errors"] for run in own)),
