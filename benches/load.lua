@@ -3,14 +3,18 @@
 
 local requests, next_request = {}, 0
 
--- arguments: a file of cookies, routes separated by commas, and how many milliseconds a connection waits between two requests.
+-- arguments: a file of cookies, routes separated by commas, how many milliseconds a connection waits between two requests, and
+-- the form that is posted, if one is. An empty line in the file is a visitor without a cookie.
 function init(arguments)
     local number = 0
     for cookie in io.lines(arguments[1]) do
         number = number + 1
         local routes = {}
         for route in arguments[2]:gmatch("[^,]+") do routes[#routes + 1] = "/bench/" .. route end
-        requests[number] = wrk.format("GET", routes[number % #routes + 1], { Cookie = cookie })
+        local headers, form = {}, arguments[4]
+        if cookie ~= "" then headers["Cookie"] = cookie end
+        if form then headers["Content-Type"] = "application/x-www-form-urlencoded" end
+        requests[number] = wrk.format(form and "POST" or "GET", routes[number % #routes + 1], headers, form)
     end
     local pause = tonumber(arguments[3])
     if pause > 0 then

@@ -21,6 +21,7 @@ def rust():
         (HERE / "Cargo.toml", ["--bins"]),
         (HERE / "tower-sessions/Cargo.toml", []),
         (HERE / "actix-session/Cargo.toml", []),
+        (HERE / "axum-login/Cargo.toml", []),
     ]:
         command = [cargo, "build", "--release", "--quiet", "--manifest-path", manifest, *arguments]
         subprocess.run(command, env=environment, check=True)

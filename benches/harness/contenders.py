@@ -1,5 +1,6 @@
 """Who is measured: which program, with which settings, on which store. A name in braces is a database of the contender's own."""
 
+import os
 from dataclasses import dataclass
 
 # Each store, and its heading.
@@ -11,7 +12,13 @@ STORES = {
     "redis": "Redis",
     "memcached": "Memcached",
     "cached_db": "cached_db on PostgreSQL and Redis",
+    "users": "Users, on SQLite",
+    "logins": "Logins with a real hash, on SQLite",
 }
+# What is asked for, where it is not the session.
+ROUTES = {"users": ("user", "login"), "logins": ("login",)}
+# How often a password is hashed: as in Django 5.2, and once, so that what else a login costs is seen.
+ITERATIONS = {"users": "1", "logins": "1000000"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,12 @@ def django(store, engine, **environment):
 def ours(name, store, title, **environment):
     environment["SESSION_ENGINE"] = f"django.contrib.sessions.backends.{environment['SESSION_ENGINE']}"
     return contender(name, store, "ours", f"Quintette, {title}", "probe", **environment)
+
+
+def of_users(store, kind, title, program, name=None, **environment):
+    """Who serves users: sessions and users in one SQLite file."""
+    environment["ITERATIONS"] = ITERATIONS[store]
+    return contender(name or f"{store}-{kind}", store, kind, title, program, **environment)
 
 
 SQLITE = "sqlite://{file}"
@@ -88,12 +101,28 @@ ALL = [
 
     django("cached_db", "cached_db", DATABASE_URL="{postgres}", CACHE_URL="{redis}"),
     ours("cached_db", "cached_db", "cached_db", SESSION_ENGINE="cached_db", DATABASE_URL="{postgres}", CACHE_URL="{redis}"),
+
+    of_users("users", "peer", "axum-login", "axum-login-peer", DATABASE="{file}"),
+    of_users("users", "django", "Django", "gunicorn", DATABASE_URL=SQLITE),
+    of_users("users", "ours", "Quintette", "users", DATABASE_URL=SQLITE),
+
+    of_users("logins", "peer", "axum-login", "axum-login-peer", DATABASE="{file}"),
+    of_users("logins", "django", "Django", "gunicorn", DATABASE_URL=SQLITE),
+    of_users("logins", "ours", "Quintette, which leaves a core to other pages", "users", DATABASE_URL=SQLITE),
+    of_users("logins", "ours", "Quintette, hashing on every core", "users", name="logins-every-core",
+             DATABASE_URL=SQLITE, THREADS=str(os.cpu_count())),
 ]  # fmt: skip
 
 # The store whose raw handler a store is held against: cached_db reads from the cache and writes to the database.
 RAW_OF = {"cached_db": {"read": "redis", "write": "postgres"}}
 # Who shows what an untouched session costs.
 UNTOUCHED = ["bare", "tower-memory", "actix-redis", "django-sqlite", "sqlite"]
+
+
+def routes(contender):
+    """Which of its routes are measured."""
+    found = ["none"] if contender.name in UNTOUCHED else []
+    return found if contender.kind == "bare" else [*found, *ROUTES.get(contender.store, ("read", "write"))]
 
 
 def named(name):

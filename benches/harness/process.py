@@ -7,13 +7,16 @@ import re
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import urlencode
 
 from . import HERE, TOP
 from .building import PROGRAMS, PYTHON
+from .contenders import ROUTES
 from .servers import KINDS, free_port
 
 TICK = os.sysconf("SC_CLK_TCK")
 SECRET = {"SECRET_KEY": "a long and random text"}
+USERNAME, PASSWORD = "mei", "correct horse"
 
 
 class DidNotStart(Exception):
@@ -40,6 +43,8 @@ class Running:
         self.title = contender.title
         self.port = free_port()
         self.cookies = room / f"{self.name}.cookies"
+        self.nobody = room / f"{self.name}.nobody"
+        self.nobody.write_text("\n")
         directory = room / self.name
         directory.mkdir()
         self.log = directory / "log"
@@ -52,7 +57,10 @@ class Running:
             self.environment |= django_environment()
         if self.url and contender.program == "gunicorn":
             self.manage("django", "migrate", "sessions")
-        elif self.url and contender.program == "probe":
+            if contender.store in ROUTES:
+                self.manage("django", "migrate", "auth")
+                self.manage("django", "createsuperuser", "--noinput", "--username", USERNAME, "--email", "mei@example.com")
+        elif self.url and contender.program in ("probe", "users"):
             self.manage("quintette", "migrate")
         self.process = subprocess.Popen(
             self.command(), env=self.environment, stdout=open(self.log, "w"), stderr=subprocess.STDOUT, cwd=directory
@@ -105,11 +113,34 @@ class Running:
         """That it reads what it writes: a server that does nothing would be fast."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         cookie = self.cookies.read_text().split("\n")[0]
+        if self.contender.store in ROUTES:
+            return self.check_users(connection, cookie)
         before = self.get(connection, "read", cookie)[0]
         written, renewed = self.get(connection, "write", cookie)
         after = self.get(connection, "read", (renewed or cookie).split(";")[0])[0]
         if not int(before) + 1 == int(written) == int(after):
             raise DidNotStart(f"{self.title} does not count: {before}, {written}, {after}")
+
+    def check_users(self, connection, cookie):
+        """That it knows its user by the session and by the password, and nobody else."""
+        status, renewed = self.log_in(connection, USERNAME, PASSWORD)
+        if status != 200 or not renewed:
+            raise DidNotStart(f"{self.title} answers a login with {status}: {self.log.read_text()}")
+        for known in (cookie, renewed.split(";")[0]):
+            if self.get(connection, "user", known)[0] != USERNAME:
+                raise DidNotStart(f"{self.title} does not know its user")
+        if (status := self.log_in(connection, USERNAME, "battery staple")[0]) != 403:
+            raise DidNotStart(f"{self.title} answers a wrong password with {status}")
+        connection.request("GET", "/bench/user")
+        if (status := connection.getresponse().status) not in (302, 303, 401):
+            raise DidNotStart(f"{self.title} answers a stranger with {status}")
+
+    def log_in(self, connection, username, password):
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST", "/bench/login", form(username, password), headers)
+        response = connection.getresponse()
+        response.read()
+        return response.status, response.headers["Set-Cookie"]
 
     def resident(self):
         """Megabytes; of several processes, each page once."""
@@ -120,11 +151,24 @@ class Running:
 
     def load(self, route, connections, seconds):
         own, theirs = cpu(self.process.pid), self.server_cpu()
-        run = wrk(self.port, route, self.cookies, connections, seconds).result()
+        if route == "login":
+            load = wrk(self.port, route, self.nobody, connections, seconds, form=form(USERNAME, PASSWORD))
+        else:
+            load = wrk(self.port, route, self.cookies, connections, seconds)
+        run = load.result()
         requests = max(run["requests"], 1)
         run["cpu"] = (cpu(self.process.pid) - own) / requests * 1e6
         run["server_cpu"] = (self.server_cpu() - theirs) / requests * 1e6
         return run
+
+    def settle(self):
+        """Waits for what is still worked on with nobody waiting for it: a password that has begun is hashed to the end."""
+        used = cpu(self.process.pid)
+        for _ in range(100):
+            time.sleep(0.1)
+            before, used = used, cpu(self.process.pid)
+            if used - before <= 0.02:
+                return
 
     def server_cpu(self):
         return sum(cpu(server.process.pid) for server in self.servers)
@@ -135,12 +179,13 @@ class Running:
 
 
 class wrk:
-    """A load that is running; `mixed` reads and writes in turn. `pause`: milliseconds of each connection between two requests."""
+    """A load that is running; `mixed` reads and writes in turn. `pause`: milliseconds of each connection between two requests.
+    `form`: what is posted."""
 
-    def __init__(self, port, route, cookies, connections, seconds, timeout=20, pause=0):
+    def __init__(self, port, route, cookies, connections, seconds, timeout=20, pause=0, form=None):
         routes = "read,write" if route == "mixed" else route
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{timeout}s", "-s", HERE / "load.lua"]
-        command += [f"http://127.0.0.1:{port}", "--", cookies, routes, str(pause)]
+        command += [f"http://127.0.0.1:{port}", "--", cookies, routes, str(pause), *filter(None, [form])]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def result(self):
@@ -152,8 +197,13 @@ class wrk:
         return run
 
 
+def form(username, password):
+    return urlencode({"username": username, "password": password})
+
+
 def django_environment():
     return {
+        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
         "PYTHONPATH": f"{HERE / 'django'}:{TOP / 'interop/django'}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "DJANGO_SETTINGS_MODULE": "benches_settings",
