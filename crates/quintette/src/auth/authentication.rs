@@ -408,6 +408,15 @@ impl Builder {
             Ok((Arc::from(path.as_str()), Arc::new(backend) as _))
         });
         let named: Vec<_> = named.collect::<Result<_, _>>()?;
+        let mut paths: Vec<_> = self.backends.iter().map(|own| own.path()).collect();
+        paths.sort_unstable();
+        if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(misconfigured(format!(
+                "two backends were handed over whose path is {:?}, of which one would never be asked: give each a path of \
+                 its own",
+                twice[0]
+            )));
+        }
         match self.backends.iter().find(|own| {
             let mut paths = named.iter().map(|(path, _)| path);
             paths.all(|path| **path != *own.path())
