@@ -60,7 +60,7 @@ struct Sluggard;
 #[async_trait]
 impl AuthObserver for Sluggard {
     async fn user_logged_out(&self, _user: Option<&User>, _visitor: &Visitor) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
