@@ -60,7 +60,6 @@ impl Settings {
         warnings.extend(self.cookie_warnings());
         warnings.extend(self.cookie_domain_warning());
         warnings.extend(self.cache_warning());
-        warnings.extend(self.login_limit_warning());
         warnings.extend(self.storage_warnings());
         warnings.extend(self.timeout_warning());
         warnings.extend(self.auth_warnings());
@@ -255,21 +254,6 @@ impl Settings {
             ));
         }
         warnings
-    }
-
-    /// Wrong passwords are counted in the cache `default`, whatever keeps the sessions.
-    fn login_limit_warning(&self) -> Option<Warning> {
-        self.login_failure_limit?;
-        let what_comes = match self.caches.get("default")?.backend {
-            CacheBackend::LocMem => "is each process' own memory: each counts for itself",
-            CacheBackend::Dummy => "keeps nothing: no wrong password is counted",
-            _ => return None,
-        };
-        Some(Warning::new(
-            "quintette.W013",
-            format!("LOGIN_FAILURE_LIMIT is set, but the cache \"default\" {what_comes}."),
-            "Take a cache that all processes share, such as Redis or Memcached.",
-        ))
     }
 
     fn timeout_warning(&self) -> Option<Warning> {

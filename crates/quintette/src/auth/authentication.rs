@@ -195,15 +195,16 @@ impl Authentication {
     }
 
     /// The user whom the first backend that can proves. Asks no throttle and tells no observer.
-    pub(super) async fn prove(&self, credentials: &Credentials) -> Result<Option<User>, AuthError> {
+    pub(super) async fn prove(&self, credentials: &Credentials) -> Result<Option<User>, Unproven> {
+        let mut was_refused = false;
         for (path, backend) in &self.inner.backends {
             match backend.authenticate(credentials).await {
-                Ok(None) => {}
+                Ok(None) => was_refused = true,
                 Ok(Some(record)) => {
                     return Ok(Some(User::new(record, path.clone(), self.clone())));
                 }
                 Err(error) if error.kind() == AuthErrorKind::PermissionDenied => return Ok(None),
-                Err(error) => return Err(error),
+                Err(error) => return Err(Unproven { error, was_refused }),
             }
         }
         Ok(None)
@@ -266,6 +267,13 @@ impl fmt::Debug for Authentication {
             .field("backends", &paths.collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
+}
+
+/// Why nobody can say whether credentials prove a user.
+pub(super) struct Unproven {
+    pub(super) error: AuthError,
+    /// A backend has said no before: then it was an attempt all the same.
+    pub(super) was_refused: bool,
 }
 
 /// Puts an [`Authentication`] together.
@@ -408,17 +416,29 @@ impl Builder {
             let backend = ModelBackend::new(tables.clone(), hashing.clone(), allow_all);
             Ok((Arc::from(path.as_str()), Arc::new(backend) as _))
         });
-        let named: Vec<_> = named.collect::<Result<_, _>>()?;
-        match self.backends.iter().find(|own| {
-            let mut paths = named.iter().map(|(path, _)| path);
-            paths.all(|path| **path != *own.path())
-        }) {
-            Some(unnamed) => Err(misconfigured(format!(
-                "AUTHENTICATION_BACKENDS does not name {:?}, so that it would never be asked: add it there",
-                unnamed.path()
-            ))),
-            None => Ok(named),
+        let named = named.collect::<Result<_, _>>()?;
+        self.check_that_all_are_asked()?;
+        Ok(named)
+    }
+
+    /// A backend that was handed over is meant to be asked.
+    fn check_that_all_are_asked(&self) -> Result<(), AuthError> {
+        let mut paths: Vec<_> = self.backends.iter().map(|own| own.path()).collect();
+        paths.sort_unstable();
+        if let Some([twice, ..]) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(misconfigured(format!(
+                "two backends were handed over whose path is {twice:?}, of which one would never be asked: give each a path \
+                 of its own"
+            )));
         }
+        let named = &self.settings.authentication_backends;
+        let is_unnamed = |path: &&&str| named.iter().all(|named| named != **path);
+        if let Some(unnamed) = paths.iter().find(is_unnamed) {
+            return Err(misconfigured(format!(
+                "AUTHENTICATION_BACKENDS does not name {unnamed:?}, so that it would never be asked: add it there"
+            )));
+        }
+        Ok(())
     }
 }
 

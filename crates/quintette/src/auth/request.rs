@@ -177,7 +177,8 @@ impl Auth {
     ///
     /// # Cancellation
     ///
-    /// A password that waits to be checked is not; one that is being checked is checked to the end. The attempt counts.
+    /// A password that waits to be checked is not; one that is being checked is checked to the end. The attempt counts, as
+    /// one that ends with an error does not.
     pub async fn authenticate(&self, credentials: &Credentials) -> Result<Option<User>, AuthError> {
         let Inner {
             authentication,
@@ -194,7 +195,15 @@ impl Auth {
             }
             None => None,
         };
-        let proven = authentication.prove(credentials).await?;
+        let proven = match authentication.prove(credentials).await {
+            Ok(proven) => proven,
+            Err(unproven) => {
+                if let (Some((throttle, attempt)), false) = (attempt, unproven.was_refused) {
+                    throttle.take_back(&attempt).await;
+                }
+                return Err(unproven.error);
+            }
+        };
         if proven.is_none() {
             for observer in authentication.observers() {
                 observer.user_login_failed(username, visitor).await;

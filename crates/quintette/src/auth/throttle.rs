@@ -110,6 +110,14 @@ impl Throttle {
         }
     }
 
+    /// Nobody has looked at the password: an outage is not to lock out whoever tries again.
+    pub(super) async fn take_back(&self, attempt: &Attempt) {
+        let names = [Some(&attempt.by_name), attempt.by_address.as_ref()];
+        for name in names.into_iter().flatten() {
+            let _ = self.change(name, |count| count.checked_sub(1)).await;
+        }
+    }
+
     /// The new count.
     async fn change(
         &self,

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use quintette_core::settings::Settings;
 
@@ -25,14 +25,10 @@ impl RequestHead<'_> {
     fn address(&self, settings: &Settings) -> Option<IpAddr> {
         if let Some(name) = &settings.client_address_header {
             let header = self.headers.get_all(name).iter().next_back()?;
-            return header
-                .to_str()
-                .ok()?
-                .rsplit(',')
-                .next()?
-                .trim()
-                .parse()
-                .ok();
+            let last = header.to_str().ok()?.rsplit(',').next()?.trim();
+            // Some proxies write the port behind it.
+            let with_port = || last.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+            return last.parse().ok().or_else(with_port);
         }
         if let Some(ClientAddress(address)) = self.extensions.get() {
             return Some(*address);
@@ -44,7 +40,7 @@ impl RequestHead<'_> {
     fn peer(&self) -> Option<IpAddr> {
         use axum::extract::ConnectInfo;
 
-        let peer = self.extensions.get::<ConnectInfo<std::net::SocketAddr>>()?;
+        let peer = self.extensions.get::<ConnectInfo<SocketAddr>>()?;
         Some(peer.0.ip())
     }
 
@@ -79,9 +75,21 @@ mod tests {
         assert_eq!(address(&request, &settings).as_deref(), Some("10.0.0.1"));
         settings.client_address_header = Some("x-forwarded-for".to_owned());
         assert_eq!(address(&request, &settings).as_deref(), Some("192.0.2.9"));
-        let mapped = "::ffff:192.0.2.9".parse().unwrap();
-        request.headers_mut().insert("x-forwarded-for", mapped);
-        assert_eq!(address(&request, &settings).as_deref(), Some("192.0.2.9"));
+        for (header, expected) in [
+            ("::ffff:192.0.2.9", Some("192.0.2.9")),
+            ("192.0.2.9:4711", Some("192.0.2.9")),
+            ("[2001:db8::9]:4711", Some("2001:db8::9")),
+            ("192.0.2.9, unknown", None),
+            ("", None),
+        ] {
+            let value = header.parse().unwrap();
+            request.headers_mut().insert("x-forwarded-for", value);
+            assert_eq!(
+                address(&request, &settings).as_deref(),
+                expected,
+                "{header}"
+            );
+        }
         request.headers_mut().clear();
         assert_eq!(address(&request, &settings), None);
     }

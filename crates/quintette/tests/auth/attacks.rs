@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::routing::{get, post};
 use http::{Request, StatusCode};
-use quintette::auth::{Auth, AuthLayer, Credentials};
+use quintette::auth::{Auth, AuthLayer, Credentials, UserRecord};
 use quintette::csrf::CsrfLayer;
 use quintette::sessions::SessionKey;
 use quintette_testkit::{Gate, Operation, When};
@@ -193,6 +193,53 @@ async fn hostile_names_and_passwords_are_wrong_and_nothing_worse() {
                 StatusCode::FORBIDDEN,
                 "{name:.20?} {password:.20?}"
             );
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_another_program_wrote_into_a_users_row_is_no_accident() {
+    let site = Site::new().await;
+    let mei = site.user("mei").await;
+    let pool = site.pool().await;
+    let columns = [
+        "password",
+        "last_login",
+        "is_superuser",
+        "username",
+        "first_name",
+        "email",
+        "is_active",
+        "date_joined",
+    ];
+    let values = [
+        "X'00ff'",
+        "''",
+        "'yes'",
+        "-1",
+        "1.5e300",
+        "'9999-99-99 25:61:61'",
+        "zeroblob(100000)",
+        "9223372036854775807",
+        "'+262142-12-31 23:59:59'",
+    ];
+    let row: UserRecord = mei.downcast_ref::<UserRecord>().unwrap().clone();
+    for column in columns {
+        for value in values {
+            let proven = site.logged_in("mei").await.cookie;
+            let update = format!("UPDATE auth_user SET {column} = {value}");
+            let update = sqlx::query(sqlx::AssertSqlSafe(update));
+            update.execute(&pool).await.unwrap();
+            let mut visitor = site.visitor();
+            let answer = visitor.log_in("mei", "right").await;
+            assert!(
+                !answer.status.is_server_error(),
+                "{column} = {value}: {answer:?}"
+            );
+            visitor.cookie = proven;
+            let page = visitor.get("/who").await;
+            assert_eq!(page.status, StatusCode::OK, "{column} = {value}: {page:?}");
+            site.users().save(&row).await.unwrap();
         }
     }
 }

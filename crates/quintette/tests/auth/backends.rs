@@ -174,6 +174,13 @@ async fn what_the_settings_name_wrongly_is_told_when_the_program_starts() {
         "{error}"
     );
     let mut settings = site.sessions.settings().clone();
+    backends(&[PATH])(&mut settings);
+    let twice = Authentication::builder(settings)
+        .backend(Robots)
+        .backend(Robots);
+    let error = twice.build().await.unwrap_err();
+    assert!(error.to_string().contains("two backends"), "{error}");
+    let mut settings = site.sessions.settings().clone();
     settings.password_hashers = vec!["shop.Sha256".to_owned()];
     let error = Authentication::connect(&site.database, settings)
         .await

@@ -102,6 +102,11 @@ impl Site {
         gone.execute(&self.pool().await).await.unwrap();
     }
 
+    pub(crate) async fn with_users_again(&self) {
+        let back = sqlx::query("ALTER TABLE elsewhere RENAME TO auth_user");
+        back.execute(&self.pool().await).await.unwrap();
+    }
+
     pub(crate) fn users(&self) -> Users {
         self.authentication.users().unwrap()
     }

@@ -130,3 +130,21 @@ async fn that_no_address_is_known_is_told_once() {
         .filter(|line| line.contains("CLIENT_ADDRESS_HEADER"));
     assert_eq!(told.count(), 1, "{lines:?}");
 }
+
+#[tokio::test]
+async fn an_outage_locks_nobody_out() {
+    let site = Site::with(limit(2)).await;
+    site.user("mei").await;
+    let mut mei = site.visitor();
+    site.without_users().await;
+    for _ in 0..30 {
+        let answer = mei.log_in("mei", "right").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    site.with_users_again().await;
+    assert_eq!(
+        mei.log_in("mei", "wrong").await.status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(mei.log_in("mei", "right").await.status, StatusCode::OK);
+}

@@ -219,19 +219,3 @@ fn a_grace_period_as_long_as_the_limit_is_warned_of() {
         ["quintette.W012"]
     );
 }
-
-#[test]
-fn a_cache_that_does_not_count_wrong_passwords_for_all_is_warned_of() {
-    let limited = |backend: Option<CacheBackend>| {
-        ids(|s| {
-            s.login_failure_limit = Some(5);
-            if let Some(backend) = backend {
-                s.caches
-                    .insert("default".to_owned(), CacheSettings::new(backend));
-            }
-        })
-    };
-    assert_eq!(limited(None), ["quintette.W013"], "the default");
-    assert_eq!(limited(Some(CacheBackend::Dummy)), ["quintette.W013"]);
-    assert_eq!(limited(Some(CacheBackend::FileBased)), [""; 0]);
-}
