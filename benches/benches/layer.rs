@@ -8,8 +8,9 @@ use std::task::{Context, Poll, Waker};
 
 use divan::{Bencher, black_box};
 use http::{Request, Response, header};
+use quintette::cookie;
 use quintette::sessions::engines::SignedCookiesEngine;
-use quintette::sessions::{SessionLayer, Sessions, cookie};
+use quintette::sessions::{SessionLayer, Sessions};
 use quintette::settings::Settings;
 use tower_layer::Layer;
 use tower_service::Service;
