@@ -79,7 +79,8 @@ async fn connect(
     Ok((sessions, authentication))
 }
 
-/// Layers in Django's order, the outermost last: sessions, the timeout, CSRF, users, messages.
+/// Layers in Django's order, the outermost last: sessions, the timeout, CSRF, users, messages. A route stands behind those
+/// that it has a use for.
 fn app(sessions: Sessions, authentication: Option<Authentication>) -> Router {
     let settings = sessions.settings();
     let csrf = CsrfLayer::new(settings.clone());
@@ -87,13 +88,15 @@ fn app(sessions: Sessions, authentication: Option<Authentication>) -> Router {
         .route("/csrf/token", get(csrf::token))
         .route("/csrf/protected", any(csrf::ok))
         .layer(csrf.clone());
-    let routes = match authentication {
-        Some(authentication) => routes(settings)
+    let exempt = match authentication {
+        Some(authentication) => pages(settings)
             .merge(accounts::routes())
             .layer(AuthLayer::new(authentication)),
-        None => routes(settings),
+        None => pages(settings),
     };
-    let routes = routes.layer(csrf.exempt()).merge(checked);
+    let routes = session_routes(settings)
+        .merge(exempt.layer(csrf.exempt()))
+        .merge(checked);
     let routes = match settings.session_expire_seconds {
         Some(_) => routes.layer(TimeoutLayer::new(settings)),
         None => routes,
@@ -102,14 +105,13 @@ fn app(sessions: Sessions, authentication: Option<Authentication>) -> Router {
     routes.layer(SessionLayer::new(sessions)).layer(queries)
 }
 
-/// What needs no table of users, and is not checked for CSRF.
-fn routes(settings: &Settings) -> Router {
+/// What needs a session and nothing else.
+fn session_routes(settings: &Settings) -> Router {
     let signing = Router::new()
         .route("/signing/dumps", post(signing::dumps))
         .route("/signing/loads", post(signing::loads))
         .with_state(settings.secret_key.clone());
     Router::new()
-        .route("/csrf/exempt", post(csrf::ok))
         .route("/ops", post(ops::run).with_state(TimeZone::from(settings)))
         .route("/bench/none", get(bench::none))
         .route("/bench/fill", get(bench::fill))
@@ -117,11 +119,17 @@ fn routes(settings: &Settings) -> Router {
         .route("/bench/write", get(bench::write))
         .route("/bench/incr", get(bench::incr))
         .route("/bench/new", get(bench::new))
+        .merge(signing)
+}
+
+/// What shows messages, or a form, and is not checked for CSRF.
+fn pages(settings: &Settings) -> Router {
+    Router::new()
+        .route("/csrf/exempt", post(csrf::ok))
         .route("/messages/add", post(messages::add))
         .route("/messages/list", get(messages::list))
         .route("/messages/ignore", get(messages::ignore))
         .merge(context::routes(settings))
-        .merge(signing)
         .layer(MessagesLayer::new(settings))
 }
 
