@@ -48,10 +48,9 @@ fn visit(sessions: &Sessions, sent: Option<&str>) {
     };
 
     let settings = sessions.settings();
-    let header =
-        settings
-            .session_cookie()
-            .set(key.as_str(), max_age, chrono::DateTime::UNIX_EPOCH);
+    let header = settings
+        .session_cookie()
+        .set(key.as_str(), max_age, chrono::DateTime::UNIX_EPOCH);
     let (pair, _) = header.split_once("; ").expect("there are attributes");
     let sent = cookie::value([pair.as_bytes()], settings.session_cookie_name.as_str());
     let next = sessions.session(sent.as_deref());

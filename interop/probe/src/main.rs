@@ -79,8 +79,7 @@ async fn connect(
     Ok((sessions, authentication))
 }
 
-/// Layers in Django's order, the outermost last: sessions, the timeout, CSRF, users, messages. A route stands behind those
-/// that it has a use for.
+/// Layers in Django's order, the outermost last: sessions, the timeout, CSRF, users, messages.
 fn app(sessions: Sessions, authentication: Option<Authentication>) -> Router {
     let settings = sessions.settings();
     let csrf = CsrfLayer::new(settings.clone());
@@ -94,9 +93,10 @@ fn app(sessions: Sessions, authentication: Option<Authentication>) -> Router {
             .layer(AuthLayer::new(authentication)),
         None => pages(settings),
     };
-    let routes = session_routes(settings)
-        .merge(exempt.layer(csrf.exempt()))
-        .merge(checked);
+    let routes = exempt
+        .layer(csrf.exempt())
+        .merge(checked)
+        .merge(benchmarks());
     let routes = match settings.session_expire_seconds {
         Some(_) => routes.layer(TimeoutLayer::new(settings)),
         None => routes,
@@ -105,26 +105,26 @@ fn app(sessions: Sessions, authentication: Option<Authentication>) -> Router {
     routes.layer(SessionLayer::new(sessions)).layer(queries)
 }
 
-/// What needs a session and nothing else.
-fn session_routes(settings: &Settings) -> Router {
-    let signing = Router::new()
-        .route("/signing/dumps", post(signing::dumps))
-        .route("/signing/loads", post(signing::loads))
-        .with_state(settings.secret_key.clone());
+/// What sessions cost, and nothing else.
+fn benchmarks() -> Router {
     Router::new()
-        .route("/ops", post(ops::run).with_state(TimeZone::from(settings)))
         .route("/bench/none", get(bench::none))
         .route("/bench/fill", get(bench::fill))
         .route("/bench/read", get(bench::read))
         .route("/bench/write", get(bench::write))
         .route("/bench/incr", get(bench::incr))
         .route("/bench/new", get(bench::new))
-        .merge(signing)
 }
 
-/// What shows messages, or a form, and is not checked for CSRF.
+/// What needs no table of users, and is not checked for CSRF.
 fn pages(settings: &Settings) -> Router {
+    let signing = Router::new()
+        .route("/signing/dumps", post(signing::dumps))
+        .route("/signing/loads", post(signing::loads))
+        .with_state(settings.secret_key.clone());
     Router::new()
+        .route("/ops", post(ops::run).with_state(TimeZone::from(settings)))
+        .merge(signing)
         .route("/csrf/exempt", post(csrf::ok))
         .route("/messages/add", post(messages::add))
         .route("/messages/list", get(messages::list))
