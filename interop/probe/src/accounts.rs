@@ -1,12 +1,13 @@
 //! `/auth/*`: users, logins, permissions, passwords.
 
-use axum::extract::{Path, Query};
+use axum::extract::{FromRequest, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Form, Json, Router};
+use axum::{Json, Router};
 use quintette::auth::{Auth, AuthError, Credentials, User};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub(crate) fn routes() -> Router {
@@ -23,6 +24,19 @@ pub(crate) fn routes() -> Router {
         .route("/auth/check-reset-token", get(check_reset_token))
         .route("/auth/hash", post(hash))
         .route("/auth/check", post(check))
+}
+
+/// A form; 400 where a field is missing.
+struct Form<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let form = axum::Form::<T>::from_request(request, state).await;
+        form.map(|form| Self(form.0))
+            .map_err(|rejection| refused(&rejection.to_string()))
+    }
 }
 
 #[derive(Deserialize)]

@@ -67,10 +67,16 @@ async fn serve() -> Result<(), Box<dyn Error>> {
 async fn connect(
     settings: Arc<Settings>,
 ) -> Result<(Sessions, Option<Authentication>), Box<dyn Error>> {
-    if settings.database_url.is_none() {
-        return Ok((sessions::connect(settings).await?, None));
-    }
-    let database = Database::connect(&settings).await?;
+    let database = match Database::connect(&settings).await {
+        Ok(database) => database,
+        Err(error) if settings.session_engine.uses_database() => return Err(error.into()),
+        Err(error) => {
+            if settings.database_url.is_some() {
+                eprintln!("probe: there are no users: {error}");
+            }
+            return Ok((sessions::connect(settings).await?, None));
+        }
+    };
     let sessions = sessions::connect_with(&database, settings.clone()).await?;
     let authentication = Authentication::connect(&database, settings).await;
     let authentication = authentication

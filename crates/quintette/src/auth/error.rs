@@ -38,9 +38,9 @@ pub enum AuthErrorKind {
     Throttled,
     /// A backend says that this user may not log in, whatever the other backends say. Django's `PermissionDenied`.
     PermissionDenied,
-    /// There is a user of this name already.
+    /// There is a user of this name already. A web service answers 409.
     Duplicate,
-    /// A value that cannot be stored: an empty user name, one that is too long.
+    /// A value that cannot be stored: an empty user name, one that is too long. A web service answers 400.
     Value,
     /// The program is put together wrongly. The message names the mend.
     Misconfigured,
@@ -85,8 +85,9 @@ impl AuthError {
     /// The HTTP status that answers it.
     pub fn status(&self) -> u16 {
         match self.kind {
-            AuthErrorKind::Interrupted => 400,
+            AuthErrorKind::Interrupted | AuthErrorKind::Value => 400,
             AuthErrorKind::PermissionDenied => 403,
+            AuthErrorKind::Duplicate => 409,
             AuthErrorKind::Throttled => 429,
             AuthErrorKind::Unavailable | AuthErrorKind::Unknown => 503,
             _ => 500,
@@ -102,7 +103,9 @@ impl AuthError {
     /// What a visitor may read. The rest, which may name hosts and paths, is for the log.
     pub fn public_message(&self) -> &str {
         match self.status() {
+            _ if self.kind == AuthErrorKind::Value => "This value cannot be stored.",
             400 | 403 | 429 => &self.message,
+            409 => "There is a user of this name already.",
             503 => "Logins are not possible at the moment. Try again in a moment.",
             _ => "The server's log says what went wrong.",
         }
@@ -111,7 +114,7 @@ impl AuthError {
     /// Writes the whole error to the log: as an error, or as information where the visitor caused it.
     pub fn log(&self) {
         match self.status() {
-            400 | 403 | 429 => tracing::info!(target: "quintette::auth", "{self}"),
+            400 | 403 | 409 | 429 => tracing::info!(target: "quintette::auth", "{self}"),
             _ => tracing::error!(target: "quintette::auth", "{self}"),
         }
     }

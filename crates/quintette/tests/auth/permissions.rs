@@ -101,8 +101,15 @@ async fn what_is_given_twice_is_given_once_and_what_is_not_there_is_told() {
 async fn a_name_is_taken_once() {
     let site = Site::new().await;
     site.user("mei").await;
-    let again = site.users().create_user("mei", "", None).await;
-    assert_eq!(again.unwrap_err().kind(), AuthErrorKind::Duplicate);
+    let again = site.users().create_user("mei", "", None).await.unwrap_err();
+    assert_eq!(
+        (again.kind(), again.status()),
+        (AuthErrorKind::Duplicate, 409)
+    );
+    assert_eq!(
+        again.public_message(),
+        "There is a user of this name already."
+    );
     for bad in ["", &"x".repeat(151), "a\0b"] {
         let made = site.users().create_user(bad, "", None).await;
         assert_eq!(made.unwrap_err().kind(), AuthErrorKind::Value, "{bad:?}");
