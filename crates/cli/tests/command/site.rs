@@ -2,6 +2,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use quintette::auth::MODEL_BACKEND;
+use quintette::auth::tokens::session_auth_hash;
 use quintette::sessions::{Codec, SessionData};
 use quintette::settings::Settings;
 use sqlx::AssertSqlSafe;
@@ -148,6 +150,21 @@ impl Site {
             .fetch_one(&pool)
             .await
             .unwrap()
+    }
+
+    /// What a session holds by which this user is logged in, as Django makes it.
+    pub(crate) async fn login(&self, username: &str) -> String {
+        let pool = open(&self.database()).await;
+        let (id, password): (i64, String) =
+            sqlx::query_as("SELECT id, password FROM auth_user WHERE username = ?")
+                .bind(username)
+                .fetch_one(&pool)
+                .await
+                .unwrap();
+        let proof = session_auth_hash(&password, &self.settings().secret_key);
+        format!(
+            r#"{{"_auth_user_id":"{id}","_auth_user_backend":"{MODEL_BACKEND}","_auth_user_hash":"{proof}"}}"#
+        )
     }
 
     /// Runs a statement on the database.

@@ -18,10 +18,10 @@ async fn site(sessions: usize) -> Site {
         ]);
         assert_eq!(made.code, 0, "{made:?}");
     }
-    site.insert(&keys(sessions), r#"{"_auth_user_id":"1"}"#, FUTURE)
-        .await;
-    site.insert(&[LINS.to_owned()], r#"{"_auth_user_id":"2"}"#, FUTURE)
-        .await;
+    let login = site.login("mei").await;
+    site.insert(&keys(sessions), &login, FUTURE).await;
+    let login = site.login("lin").await;
+    site.insert(&[LINS.to_owned()], &login, FUTURE).await;
     site
 }
 

@@ -29,7 +29,7 @@ const LONGEST_MODEL: usize = 48;
 /// use quintette_core::settings::UserModel;
 ///
 /// let model: UserModel = "accounts.Customer".parse()?;
-/// assert_eq!((model.app_label(), model.model_name()), ("accounts", "customer"));
+/// assert_eq!((model.app_label(), &*model.model_name()), ("accounts", "customer"));
 /// assert_eq!(model.table(), "accounts_customer");
 /// # Ok::<(), quintette_core::settings::SettingsError>(())
 /// ```
