@@ -1,5 +1,6 @@
 mod index;
 
+use std::collections::HashMap;
 use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,7 +11,7 @@ use super::request::text_of;
 use super::user::Proof;
 use super::{
     Auth, AuthError, AuthErrorKind, Authentication, BACKEND_SESSION_KEY, HASH_SESSION_KEY,
-    SESSION_KEY, Visitor,
+    SESSION_KEY, User, Visitor,
 };
 use crate::db::UserSessionRow;
 
@@ -136,12 +137,14 @@ impl UserSessions {
     pub async fn list(&self) -> Result<Vec<UserSession>, AuthError> {
         let current = self.current.as_ref().map(|key| self.index.id(key));
         let mut logged_in = Vec::new();
+        // One user, whom more than one backend may know.
+        let mut users = HashMap::new();
         for row in self.index.tables().sessions_of(&self.user_id).await? {
             let Some(data) = self.stored(&row).await? else {
                 self.index.tables().forget_session(&row.id).await?;
                 continue;
             };
-            if self.proves_the_user(&data).await? {
+            if self.proves_the_user(&data, &mut users).await? {
                 logged_in.push(UserSession {
                     is_current: current.as_deref() == Some(&row.id),
                     id: row.id,
@@ -166,15 +169,23 @@ impl UserSessions {
     }
 
     /// Whether the next request of this session will be the user's.
-    async fn proves_the_user(&self, data: &SessionData) -> Result<bool, AuthError> {
+    async fn proves_the_user(
+        &self,
+        data: &SessionData,
+        users: &mut HashMap<String, Option<User>>,
+    ) -> Result<bool, AuthError> {
         let (Some(backend), Some(proof)) = (
             text(data, BACKEND_SESSION_KEY),
             text(data, HASH_SESSION_KEY),
         ) else {
             return Ok(false);
         };
-        let user = self.authentication.user(&backend, &self.user_id).await?;
+        if !users.contains_key(&backend) {
+            let user = self.authentication.user(&backend, &self.user_id).await?;
+            users.insert(backend.clone(), user);
+        }
         let keys = &self.authentication.settings().secret_key;
+        let user = users.get(&backend).and_then(Option::as_ref);
         Ok(user.is_some_and(|user| user.proves(&proof, keys) != Proof::None))
     }
 
