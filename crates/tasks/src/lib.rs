@@ -3,6 +3,7 @@
 mod app;
 mod arguments;
 pub mod brokers;
+mod canvas;
 mod error;
 mod outcome;
 pub mod protocol;
@@ -11,6 +12,7 @@ mod send;
 mod settings;
 mod signature;
 mod task;
+pub mod worker;
 
 pub use app::{App, AppError};
 pub use arguments::Arguments;
