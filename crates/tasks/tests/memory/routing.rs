@@ -17,7 +17,7 @@ fn exchange(name: &str, kind: ExchangeKind) -> Exchange {
 fn bound(name: &str, exchange: &Exchange, key: &str) -> Queue {
     let mut queue = Queue::new(name);
     queue.exchange = exchange.clone();
-    queue.routing_key = key.to_owned();
+    key.clone_into(&mut queue.routing_key);
     queue.auto_delete = true;
     queue
 }
