@@ -3,7 +3,9 @@
 mod app;
 mod arguments;
 pub mod brokers;
+pub mod control;
 mod error;
+pub mod events;
 mod outcome;
 pub mod protocol;
 pub mod results;
