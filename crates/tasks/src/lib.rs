@@ -3,6 +3,7 @@
 mod app;
 mod arguments;
 pub mod brokers;
+mod canvas;
 pub mod control;
 mod error;
 pub mod events;
@@ -15,6 +16,7 @@ mod settings;
 mod shared_task;
 mod signature;
 mod task;
+pub mod worker;
 
 pub use app::{App, AppError};
 pub use arguments::Arguments;
