@@ -1,0 +1,3 @@
+//! Celery's beat: tasks sent on a schedule.
+
+pub mod schedule;
