@@ -29,10 +29,12 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Due each time that `every` has passed. Less than a millisecond counts as one, more than a century as one.
+    /// Due each time that `every` has passed, in whole microseconds. Less than a millisecond counts as one, more than a
+    /// century as one.
     pub fn every(every: Duration) -> Self {
         let century = DAY * 36_525;
-        let every = TimeDelta::from_std(every).map_or(century, |every| every.min(century));
+        let micros = i64::try_from(every.as_micros()).map(TimeDelta::microseconds);
+        let every = micros.map_or(century, |every| every.min(century));
         Self {
             every: every.max(TimeDelta::milliseconds(1)),
             relative: false,
