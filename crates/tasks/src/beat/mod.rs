@@ -41,6 +41,8 @@
 
 mod agenda;
 mod clock;
+#[cfg(feature = "database")]
+mod django;
 mod entry;
 mod error;
 mod leader;
@@ -64,10 +66,14 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 pub use clock::{Clock, SystemClock};
+#[cfg(feature = "database")]
+pub use django::DjangoStore;
 pub use entry::{Entry, EntryOptions, Expires};
 pub use error::{BeatError, BeatErrorKind};
 pub use lease::{Fence, Lease};
 pub use missed::MissedTicks;
+#[cfg(feature = "database")]
+pub use stores::DatabaseStore;
 #[cfg(feature = "redis")]
 pub use stores::RedisStore;
 pub use stores::{BeatStore, FileStore, MemoryStore, ScheduleStore};
@@ -75,7 +81,7 @@ pub use tick::{Tick, TickSender};
 
 use leader::{Leader, Stop};
 use lease::Held;
-use schedule::Crontab;
+use schedule::{Crontab, Schedule};
 
 /// Sends tasks on a schedule: `celery beat`.
 ///
@@ -102,12 +108,12 @@ impl Beat {
     pub fn over(
         name: impl Into<String>,
         sender: Arc<dyn TickSender>,
-        store: Arc<impl BeatStore + 'static>,
+        store: Arc<dyn BeatStore>,
     ) -> Self {
         Self {
             name: name.into(),
             sender,
-            lease: Arc::clone(&store) as Arc<dyn Lease>,
+            lease: store.clone(),
             store,
             clock: Arc::new(SystemClock),
             zone: Tz::UTC,
@@ -234,6 +240,9 @@ impl Beat {
     fn entries_from(&self, now: DateTime<Utc>) -> Vec<Entry> {
         let mut entries = self.entries.clone();
         for entry in &mut entries {
+            if let Schedule::Crontab(crontab) = &mut entry.schedule {
+                crontab.default_zone(self.zone);
+            }
             // One with a start has its first run then.
             if entry.start_time.is_none() {
                 entry.last_run_at = entry.last_run_at.or(Some(now));

@@ -2,7 +2,7 @@
 
     $ python fixtures.py > fixtures.json
 
-With Celery 5.7 installed.
+With Celery 5.7 and ephem installed.
 """
 
 import json
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from celery import Celery
-from celery.schedules import crontab, schedule
+from celery.schedules import crontab, schedule, solar
 
 random.seed(20260301)
 
@@ -135,6 +135,14 @@ def field_case(unit, spec):
         return [unit, spec, None]
 
 
+def solar_case():
+    event = random.choice(sorted(solar._all_events))
+    latitude, longitude = round(random.uniform(-48, 48), 3), round(random.uniform(-180, 180), 3)
+    last_run = instant("UTC")
+    sun = solar(event, latitude, longitude, app=APPS["UTC"], nowfun=lambda: last_run)
+    return [event, latitude, longitude, micros(last_run), micros(last_run + sun.remaining_estimate(last_run))]
+
+
 crontabs = []
 while len(crontabs) < 2400:
     case = crontab_case()
@@ -145,6 +153,7 @@ FIXTURES = {
     "crontabs": crontabs,
     "fields": [field_case(unit, spec) for spec in ODD for unit in UNITS],
     "intervals": [interval_case(random.random() < 0.8) for _ in range(600)],
+    "solar": [solar_case() for _ in range(300)],
 }
 
 

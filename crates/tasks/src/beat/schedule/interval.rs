@@ -62,6 +62,12 @@ impl Interval {
         }
     }
 
+    /// In microseconds.
+    #[cfg(feature = "database")]
+    pub(crate) fn micros(&self) -> i64 {
+        self.every.num_microseconds().unwrap_or(i64::MAX)
+    }
+
     /// The last due time that is not after `now`, counted from `last_run`: a beat that is late keeps its rhythm.
     pub(crate) fn last_due(&self, last_run: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
         if self.relative {

@@ -19,6 +19,7 @@
 
 mod crontab;
 mod interval;
+mod solar;
 mod wall_clock;
 
 use std::fmt;
@@ -29,6 +30,7 @@ use chrono_tz::Tz;
 
 pub use crontab::{Crontab, CrontabError};
 pub use interval::Interval;
+pub use solar::{Solar, SolarError};
 
 /// When an entry is due: what Celery calls its `schedule`.
 ///
@@ -42,7 +44,7 @@ pub use interval::Interval;
 /// assert_eq!(next.to_string(), "2026-03-02 04:00:00 UTC");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Schedule {
     /// Each time that an interval has passed: `celery.schedules.schedule`.
@@ -51,6 +53,8 @@ pub enum Schedule {
     Crontab(Crontab),
     /// Once, at this time: django-celery-beat's `clocked`.
     Clocked(DateTime<Utc>),
+    /// When the sun does something: `celery.schedules.solar`.
+    Solar(Solar),
 }
 
 impl Schedule {
@@ -67,6 +71,7 @@ impl Schedule {
             Self::Interval(interval) => interval.next_after(last_run, zone),
             Self::Crontab(crontab) => crontab.next_after(last_run, zone),
             Self::Clocked(time) => Some(*time).filter(|time| *time > last_run),
+            Self::Solar(solar) => solar.next_after(last_run),
         }
     }
 }
@@ -89,12 +94,19 @@ impl From<Crontab> for Schedule {
     }
 }
 
+impl From<Solar> for Schedule {
+    fn from(solar: Solar) -> Self {
+        Self::Solar(solar)
+    }
+}
+
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interval(interval) => interval.fmt(f),
             Self::Crontab(crontab) => crontab.fmt(f),
             Self::Clocked(time) => write!(f, "at {time}"),
+            Self::Solar(solar) => solar.fmt(f),
         }
     }
 }
@@ -178,6 +190,30 @@ mod tests {
             let next = interval.next_after(time(&case[3]), zone);
             assert_eq!(next, Some(time(&case[4])), "{case}");
         }
+    }
+
+    #[test]
+    fn the_sun_is_where_celery_sees_it() {
+        let fixtures = fixtures();
+        let cases = fixtures["solar"].as_array().unwrap();
+        assert!(cases.len() >= 200);
+        for case in cases {
+            let (latitude, longitude) = (case[1].as_f64().unwrap(), case[2].as_f64().unwrap());
+            let solar = Solar::new(text(&case[0]), latitude, longitude).unwrap();
+            let next = solar.next_after(time(&case[3])).unwrap();
+            let off = (next - time(&case[4])).num_seconds().abs();
+            assert!(off <= 30, "{case}: {next} is off by {off} s");
+            assert!(solar.next_after(next).unwrap() > next);
+        }
+    }
+
+    #[test]
+    fn where_the_sun_never_rises_nothing_is_due() {
+        let pole = Solar::new("sunrise", 90.0, 0.0).unwrap();
+        assert_eq!(
+            pole.next_after("2026-03-01T04:00:00Z".parse().unwrap()),
+            None
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Where beat keeps what it knows over a restart, and the lease.
 
+#[cfg(feature = "database")]
+pub(super) mod database;
 mod file;
 mod memory;
 #[cfg(feature = "redis")]
@@ -14,6 +16,8 @@ use super::entry::Entry;
 use super::error::BeatError;
 use super::lease::{Fence, Lease};
 
+#[cfg(feature = "database")]
+pub use database::DatabaseStore;
 pub use file::FileStore;
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]

@@ -122,7 +122,7 @@ pub(super) fn beat(
     store: &Arc<impl BeatStore + 'static>,
 ) -> Beat {
     let sender = Arc::clone(broker) as Arc<dyn TickSender>;
-    Beat::over("test", sender, Arc::clone(store)).clock(Arc::clone(clock) as Arc<dyn Clock>)
+    Beat::over("test", sender, store.clone()).clock(Arc::clone(clock) as Arc<dyn Clock>)
 }
 
 /// A beat that runs by itself.

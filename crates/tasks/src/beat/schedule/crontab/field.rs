@@ -83,6 +83,11 @@ impl Field {
         Ok(field)
     }
 
+    #[cfg(feature = "database")]
+    pub(super) fn written(&self) -> (&'static str, &str) {
+        (self.unit.name(), &self.spec)
+    }
+
     pub(super) fn error(&self, reason: String) -> CrontabError {
         CrontabError {
             field: self.unit.name(),

@@ -130,6 +130,30 @@ impl Crontab {
         instant(shown, zone, pass(local))
     }
 
+    /// On this clock, where no other was said.
+    pub(crate) fn default_zone(&mut self, zone: Tz) {
+        self.zone.get_or_insert(zone);
+    }
+
+    /// The time zone of its own.
+    #[cfg(feature = "database")]
+    pub(crate) fn own_zone(&self) -> Option<Tz> {
+        self.zone
+    }
+
+    /// The fields by Celery's names, as they were written.
+    #[cfg(feature = "database")]
+    pub(crate) fn fields(&self) -> [(&'static str, &str); 5] {
+        [
+            &self.minute,
+            &self.hour,
+            &self.day_of_month,
+            &self.month_of_year,
+            &self.day_of_week,
+        ]
+        .map(Field::written)
+    }
+
     /// The next minute on the clock that matches.
     fn next_shown(&self, shown: NaiveDateTime) -> Option<NaiveDateTime> {
         let today = shown.date();
