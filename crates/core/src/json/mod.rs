@@ -16,6 +16,7 @@ use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
 use serde::ser::{self, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+mod array;
 mod object;
 mod scan;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub(crate) mod tests;
 mod text;
 mod write;
 
+pub use array::{parse_array, write_array};
 pub use object::{parse_object, write_object};
 use scan::Scanner;
 pub use scan::{JsonError, JsonErrorKind};

@@ -59,16 +59,20 @@ fn member(scanner: &mut Scanner<'_>) -> Result<(Box<str>, RawJson), JsonError> {
         Ok(plain) if key.iter().copied().all(text::is_plain) => plain.into(),
         _ => text::canonical(key.iter().copied().map(char::from)),
     };
+    Ok((key, value(scanner)?))
+}
+
+/// A value within an object or an array, with its text as it came.
+pub(super) fn value(scanner: &mut Scanner<'_>) -> Result<RawJson, JsonError> {
     scanner.take_non_ascii();
     let start = scanner.offset();
     scanner.value(1)?;
     let value = scanner.since(start);
     let non_ascii = scanner.take_non_ascii();
-    let value = match std::str::from_utf8(value) {
+    Ok(match std::str::from_utf8(value) {
         Ok(ascii) if !non_ascii => RawJson(ascii.into()),
         _ => RawJson::from_latin1(value, true),
-    };
-    Ok((key, value))
+    })
 }
 
 /// An object of the given members, in their order, compact: as Django writes a session.

@@ -50,6 +50,8 @@ pub enum JsonErrorKind {
     TrailingText,
     /// A value that is not an object, where only an object will do.
     NotAnObject,
+    /// A value that is not an array, where only an array will do.
+    NotAnArray,
 }
 
 impl fmt::Display for JsonErrorKind {
@@ -63,6 +65,7 @@ impl fmt::Display for JsonErrorKind {
             Self::TooDeep => "JSON nested more than 900 deep",
             Self::TrailingText => "text after the JSON value",
             Self::NotAnObject => "not a JSON object",
+            Self::NotAnArray => "not a JSON array",
         })
     }
 }

@@ -1,0 +1,154 @@
+use std::fmt;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::brokers::{Broker, BrokerError, BrokerErrorKind, MemoryBroker, Queue, QueueKind};
+use crate::results::{MemoryResults, ResultBackend, ResultError, ResultErrorKind};
+use crate::settings::TaskSettings;
+
+/// A client of a broker and of a store of results. Celery's `app`.
+///
+/// A cheap handle: clones share connections.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: TaskSettings,
+    broker: Arc<dyn Broker>,
+    results: Option<Arc<dyn ResultBackend>>,
+    oid: String,
+    origin: String,
+}
+
+impl App {
+    /// The broker and the backend that the settings name. Nothing is connected before it is used.
+    ///
+    /// # Errors
+    ///
+    /// A URL that nothing here speaks, or whose feature is not built in.
+    pub fn new(settings: TaskSettings) -> Result<Self, AppError> {
+        let broker = broker(&settings)?;
+        let results = results(&settings, &broker)?;
+        Ok(Self::with(settings, broker, results))
+    }
+
+    /// A broker and a backend of the caller's own.
+    pub fn with(
+        settings: TaskSettings,
+        broker: Arc<dyn Broker>,
+        results: Option<Arc<dyn ResultBackend>>,
+    ) -> Self {
+        let origin = format!("gen{}@{}", std::process::id(), hostname());
+        let oid = Uuid::new_v4().to_string();
+        Self {
+            inner: Arc::new(Inner {
+                settings,
+                broker,
+                results,
+                oid,
+                origin,
+            }),
+        }
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &TaskSettings {
+        &self.inner.settings
+    }
+
+    /// The broker.
+    pub fn broker(&self) -> &Arc<dyn Broker> {
+        &self.inner.broker
+    }
+
+    /// The store of results; `None` where results are not kept.
+    pub fn results(&self) -> Option<&Arc<dyn ResultBackend>> {
+        self.inner.results.as_ref()
+    }
+
+    /// This client's id, by which it is replied to. Celery's `app.thread_oid`.
+    pub fn oid(&self) -> &str {
+        &self.inner.oid
+    }
+
+    /// `gen<pid>@host`, as tasks carry it.
+    pub fn origin(&self) -> &str {
+        &self.inner.origin
+    }
+
+    /// A task queue by its name, as the settings want queues to be.
+    pub fn queue(&self, name: &str) -> Queue {
+        let settings = self.settings();
+        let mut queue = Queue::new(name);
+        queue.max_priority = settings.task_queue_max_priority;
+        if settings.quorum_queues {
+            queue.kind = QueueKind::Quorum;
+        }
+        queue
+    }
+}
+
+fn broker(settings: &TaskSettings) -> Result<Arc<dyn Broker>, AppError> {
+    let url = settings.broker_url.reveal();
+    match url.split(':').next().unwrap_or_default() {
+        "memory" => {
+            let name = url.trim_start_matches("memory:").trim_matches('/');
+            Ok(Arc::new(MemoryBroker::named(name)))
+        }
+        scheme => Err(BrokerError::new(
+            BrokerErrorKind::Configuration,
+            format!("broker_url: nothing here speaks {scheme:?}; write amqp://, redis://, sqla+sqlite:/// or memory://"),
+        )
+        .into()),
+    }
+}
+
+fn results(
+    settings: &TaskSettings,
+    _broker: &Arc<dyn Broker>,
+) -> Result<Option<Arc<dyn ResultBackend>>, AppError> {
+    let Some(url) = &settings.result_backend else {
+        return Ok(None);
+    };
+    match url.reveal().split(':').next().unwrap_or_default() {
+        "memory" | "cache+memory" => Ok(Some(Arc::new(MemoryResults::new(settings.result_expires)))),
+        "disabled" => Ok(None),
+        scheme => Err(ResultError::new(
+            ResultErrorKind::Configuration,
+            format!("result_backend: nothing here speaks {scheme:?}; write redis://, rpc://, db+sqlite:///, django-db or memory://"),
+        )
+        .into()),
+    }
+}
+
+/// This machine's name.
+pub(crate) fn hostname() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("broker", &self.inner.broker)
+            .field("results", &self.inner.results)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings that no client can be made of.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// Those of the broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// Those of the results.
+    #[error(transparent)]
+    Results(#[from] ResultError),
+}

@@ -1,0 +1,26 @@
+//! Celery's protocol in Rust: tasks over `RabbitMQ` and Redis, run by Rust and Python workers alike.
+
+mod app;
+mod arguments;
+pub mod brokers;
+mod canvas;
+pub mod control;
+mod error;
+pub mod events;
+mod outcome;
+pub mod protocol;
+pub mod results;
+mod send;
+mod settings;
+mod signature;
+mod task;
+pub mod worker;
+
+pub use app::{App, AppError};
+pub use arguments::Arguments;
+pub use error::{Exception, TaskError};
+pub use outcome::{AsyncResult, OutcomeError};
+pub use send::SendError;
+pub use settings::TaskSettings;
+pub use signature::Signature;
+pub use task::{Task, TaskOptions};
