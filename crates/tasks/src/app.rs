@@ -95,6 +95,12 @@ fn broker(settings: &TaskSettings) -> Result<Arc<dyn Broker>, AppError> {
     let url = settings.broker_url.reveal();
     match url.split(':').next().unwrap_or_default() {
         "memory" => Ok(Arc::new(MemoryBroker::default())),
+        #[cfg(feature = "redis")]
+        scheme if is_redis(scheme) => {
+            let (timeout, prefix) = (settings.visibility_timeout, &settings.global_keyprefix);
+            let broker = crate::brokers::RedisBroker::new(url, timeout, prefix)?;
+            Ok(Arc::new(broker))
+        }
         scheme => Err(BrokerError::new(
             BrokerErrorKind::Configuration,
             format!("broker_url: nothing here speaks {scheme:?}; write amqp://, redis://, sqla+sqlite:/// or memory://"),
@@ -119,6 +125,12 @@ fn results(
         )
         .into()),
     }
+}
+
+#[cfg(feature = "redis")]
+fn is_redis(scheme: &str) -> bool {
+    let plain = scheme.split('+').next().unwrap_or_default();
+    matches!(plain, "redis" | "rediss")
 }
 
 /// This machine's name.
