@@ -95,6 +95,8 @@ fn broker(settings: &TaskSettings) -> Result<Arc<dyn Broker>, AppError> {
     let url = settings.broker_url.reveal();
     match url.split(':').next().unwrap_or_default() {
         "memory" => Ok(Arc::new(MemoryBroker::default())),
+        #[cfg(feature = "amqp")]
+        "amqp" | "pyamqp" | "amqps" => Ok(Arc::new(crate::brokers::AmqpBroker::new(url)?)),
         scheme => Err(BrokerError::new(
             BrokerErrorKind::Configuration,
             format!("broker_url: nothing here speaks {scheme:?}; write amqp://, redis://, sqla+sqlite:/// or memory://"),
