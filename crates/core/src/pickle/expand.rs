@@ -42,11 +42,17 @@ impl<'n, 'a> Expansion<'n, 'a> {
     }
 
     /// A member of the dict `parent` as JSON, or what in it has none.
-    pub(super) fn decode(&mut self, value: Id, parent: Id) -> Result<Decoded, PickleError> {
-        self.text.clear();
+    pub(super) fn decode_member(&mut self, value: Id, parent: Id) -> Result<Decoded, PickleError> {
         self.open[parent] = true;
-        let foreign = self.write(value);
+        let decoded = self.decode(value);
         self.open[parent] = false;
+        decoded
+    }
+
+    /// A value as JSON, or what in it has none.
+    pub(super) fn decode(&mut self, value: Id) -> Result<Decoded, PickleError> {
+        self.text.clear();
+        let foreign = self.write(value);
         // What is thrown away has been work as well.
         self.written += self.text.len();
         for visit in self.path.drain(..) {

@@ -29,7 +29,7 @@ use crate::json::RawJson;
 use expand::Expansion;
 use machine::{Machine, Node};
 pub use number::{decode_number, encode_number};
-pub use write::{encode_dict, encode_none};
+pub use write::{encode_dict, encode_none, encode_value};
 
 /// How much JSON a pickle may expand to, in bytes: 16 MiB.
 ///
@@ -119,7 +119,7 @@ pub fn decode_dict(
     let mut members = IndexMap::with_capacity(entries.len());
     for &(key, value) in entries {
         if let Node::Str(key) = &nodes[key] {
-            let value = expansion.decode(value, root)?;
+            let value = expansion.decode_member(value, root)?;
             // A key that is no string may have the same text; then neither may be written.
             match members.entry(Box::from(&**key)) {
                 Entry::Occupied(entry) if is_of_a_foreign_key(entry.get()) => {}
@@ -132,6 +132,26 @@ pub fn decode_dict(
         }
     }
     Ok(Some(members))
+}
+
+/// The value that a pickle holds, whatever it is.
+///
+/// ```
+/// use quintette_core::json::RawJson;
+/// use quintette_core::pickle::{Decoded, decode_value};
+///
+/// // pickle.dumps((1, None), protocol=2)
+/// let decoded = decode_value(b"\x80\x02K\x01N\x86q\x00.")?;
+/// assert_eq!(decoded, Decoded::Json(RawJson::parse("[1,null]")?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// If Python could not load the pickle, or it holds too much.
+pub fn decode_value(bytes: &[u8]) -> Result<Decoded> {
+    let (nodes, root, _) = Machine::run(bytes)?;
+    Expansion::new(&nodes).decode(root)
 }
 
 fn is_of_a_foreign_key(value: &Decoded) -> bool {

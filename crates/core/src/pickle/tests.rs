@@ -445,3 +445,20 @@ const INSTRUCTIONS: &[&[u8]] = &[
     b"\x88",
     b"\x8a\x01\xff",
 ];
+
+#[test]
+fn a_value_that_is_no_dict_is_read_and_written_as_well() {
+    for text in [
+        "null",
+        "1.5",
+        r#""caf\u00e9""#,
+        r#"[[1,"a"],{},{"chain":null}]"#,
+    ] {
+        let value = RawJson::parse(text).unwrap();
+        let decoded = decode_value(&encode_value(&value));
+        assert_eq!(decoded, Ok(Decoded::Json(value)));
+    }
+    let date = decode_value(b"cdatetime\ndate\n(I1\ntR.");
+    assert_eq!(date, Ok(Decoded::Foreign("datetime.date".into())));
+    assert_eq!(decode_value(b"]\x94h\x00a."), Err(PickleError::Recursive));
+}

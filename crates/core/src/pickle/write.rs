@@ -34,6 +34,23 @@ pub fn encode_dict<'a>(entries: impl Iterator<Item = (&'a str, &'a RawJson)> + C
     out
 }
 
+/// Any value, pickled: protocol 4.
+///
+/// ```
+/// use quintette_core::json::RawJson;
+/// use quintette_core::pickle::encode_value;
+///
+/// assert_eq!(encode_value(&RawJson::parse("[1]")?), b"\x80\x04](K\x01e.");
+/// # Ok::<(), quintette_core::json::JsonError>(())
+/// ```
+pub fn encode_value(value: &RawJson) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.as_str().len() + 8);
+    out.extend([opcode::PROTO, 4]);
+    push_json(&mut out, value.as_str());
+    out.push(opcode::STOP);
+    out
+}
+
 /// A pickle that Python loads as `None`, and that no other equals.
 ///
 /// What compares and swaps whole cache entries can tell one such mark from the next.
