@@ -104,6 +104,8 @@ fn broker(settings: &TaskSettings) -> Result<Arc<dyn Broker>, AppError> {
             let broker = crate::brokers::RedisBroker::new(url, timeout, prefix)?;
             Ok(Arc::new(broker))
         }
+        #[cfg(feature = "amqp")]
+        "amqp" | "pyamqp" | "amqps" => Ok(Arc::new(crate::brokers::AmqpBroker::new(url)?)),
         scheme => Err(BrokerError::new(
             BrokerErrorKind::Configuration,
             format!("broker_url: nothing here speaks {scheme:?}; write amqp://, redis://, sqla+sqlite:/// or memory://"),

@@ -1,5 +1,7 @@
 //! Where messages travel. One implementation for each of Celery's transports; object-safe, so `broker_url` chooses at run time.
 
+#[cfg(feature = "amqp")]
+mod amqp;
 mod error;
 mod memory;
 #[cfg(feature = "redis")]
@@ -13,6 +15,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use quintette_core::json::RawJson;
 
+#[cfg(feature = "amqp")]
+pub use amqp::AmqpBroker;
 pub use error::{BrokerError, BrokerErrorKind};
 pub use memory::MemoryBroker;
 #[cfg(feature = "redis")]
