@@ -98,6 +98,10 @@ fn broker(settings: &TaskSettings) -> Result<Arc<dyn Broker>, AppError> {
             let name = url.trim_start_matches("memory:").trim_matches('/');
             Ok(Arc::new(MemoryBroker::named(name)))
         }
+        #[cfg(feature = "sqlite")]
+        "sqla+sqlite" | "sqlalchemy+sqlite" | "sqla+sqlite+pysqlite" => {
+            Ok(Arc::new(crate::brokers::SqlaBroker::new(url)?))
+        }
         scheme => Err(BrokerError::new(
             BrokerErrorKind::Configuration,
             format!("broker_url: nothing here speaks {scheme:?}; write amqp://, redis://, sqla+sqlite:/// or memory://"),

@@ -4,6 +4,8 @@ mod app;
 mod arguments;
 pub mod brokers;
 pub mod control;
+#[cfg(feature = "database")]
+mod database;
 mod error;
 pub mod events;
 mod outcome;

@@ -2,6 +2,9 @@
 
 mod error;
 mod memory;
+mod routing;
+#[cfg(feature = "sqlite")]
+mod sqla;
 mod topology;
 
 use std::fmt;
@@ -13,6 +16,8 @@ use quintette_core::json::RawJson;
 
 pub use error::{BrokerError, BrokerErrorKind};
 pub use memory::MemoryBroker;
+#[cfg(feature = "sqlite")]
+pub use sqla::SqlaBroker;
 pub use topology::{Destination, Exchange, ExchangeKind, Queue, QueueKind};
 
 use crate::protocol::Message;
