@@ -106,6 +106,10 @@ fn broker(settings: &TaskSettings) -> Result<Arc<dyn Broker>, AppError> {
         }
         #[cfg(feature = "amqp")]
         "amqp" | "pyamqp" | "amqps" => Ok(Arc::new(crate::brokers::AmqpBroker::new(url)?)),
+        #[cfg(feature = "sqlite")]
+        "sqla+sqlite" | "sqlalchemy+sqlite" | "sqla+sqlite+pysqlite" => {
+            Ok(Arc::new(crate::brokers::SqlaBroker::new(url)?))
+        }
         scheme => Err(BrokerError::new(
             BrokerErrorKind::Configuration,
             format!("broker_url: nothing here speaks {scheme:?}; write amqp://, redis://, sqla+sqlite:/// or memory://"),

@@ -5,6 +5,8 @@ mod arguments;
 pub mod brokers;
 mod canvas;
 pub mod control;
+#[cfg(feature = "database")]
+mod database;
 mod error;
 pub mod events;
 mod outcome;

@@ -6,6 +6,9 @@ mod error;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+mod routing;
+#[cfg(feature = "sqlite")]
+mod sqla;
 mod topology;
 
 use std::fmt;
@@ -21,6 +24,8 @@ pub use error::{BrokerError, BrokerErrorKind};
 pub use memory::MemoryBroker;
 #[cfg(feature = "redis")]
 pub use redis::RedisBroker;
+#[cfg(feature = "sqlite")]
+pub use sqla::SqlaBroker;
 pub use topology::{Destination, Exchange, ExchangeKind, Queue, QueueKind};
 
 use crate::protocol::Message;
