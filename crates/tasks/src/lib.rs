@@ -3,6 +3,7 @@
 mod app;
 mod arguments;
 pub mod brokers;
+pub mod canvas;
 mod error;
 mod outcome;
 pub mod protocol;
@@ -15,8 +16,8 @@ mod task;
 pub use app::{App, AppError};
 pub use arguments::Arguments;
 pub use error::{Exception, TaskError};
-pub use outcome::{AsyncResult, OutcomeError};
+pub use outcome::{AsyncResult, GroupResult, OutcomeError};
 pub use send::SendError;
 pub use settings::TaskSettings;
-pub use signature::Signature;
+pub use signature::{Options, RetryPolicy, Signature};
 pub use task::{Task, TaskOptions};

@@ -3,8 +3,13 @@
 //! Source: `celery/app/amqp.py` (`as_task_v2`) and `kombu/serialization.py`, 5.7.
 
 mod body;
+pub mod compression;
 mod headers;
 mod message;
+pub mod repr;
+pub mod serializer;
+mod tokens;
+pub mod types;
 
 pub use body::{Body, Embed, InvalidBody};
 pub use headers::{InvalidHeader, TaskHeaders};

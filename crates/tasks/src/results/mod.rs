@@ -83,6 +83,11 @@ pub trait ResultBackend: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Whether chords can be made at all: whether anybody can ask for any result. Not so with RPC, where only the client can.
+    fn allows_chords(&self) -> bool {
+        true
+    }
+
     /// Deletes what has expired, where the store does not do that by itself (`celery.backend_cleanup`).
     ///
     /// # Errors
