@@ -236,7 +236,10 @@ impl<'a> Planner<'a> {
             call.set("task_id", &group);
             self.group(header, &given, &call)?;
         }
-        Ok(body_result.after(header_result))
+        Ok(ResultTree {
+            parent: Some(Box::new(header_result)),
+            ..body_result
+        })
     }
 
     /// A chord's body, with the chord's options and its id.

@@ -30,3 +30,6 @@ pub use build::{chain, chord, chunks, group, map, starmap};
 pub(crate) use link::{link, link_error};
 pub use node::CanvasError;
 pub(crate) use node::Node;
+
+#[cfg(test)]
+mod tests;

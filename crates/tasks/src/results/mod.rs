@@ -3,6 +3,8 @@
 mod error;
 mod memory;
 mod meta;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::fmt;
 use std::time::Duration;

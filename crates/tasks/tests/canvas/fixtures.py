@@ -47,28 +47,32 @@ class Memory:
         app = self.app
 
         for name, parameters in {"add": "x, y", "mul": "x, y", "tsum": "numbers", "echo": "*args, **kwargs"}.items():
-            scope = {}
+            scope = {"__name__": "shop"}
             exec(f"def {name}({parameters}): pass", scope)
-            app.task(name=f"shop.{name}")(scope[name])
+            app.task(name=f"shop.{name}", shared=False)(scope[name])
         app.finalize()
-        original = app.amqp.send_task_message
+        send = app.amqp.send_task_message
+        sent = self.sent
 
-        def record(producer, name, message, exchange=None, routing_key=None, queue=None, **options):
-            headers, properties, body, _ = message
-            own = options.pop("headers", None)
-            if own:
-                headers.update(own)
-            self.sent.append({
-                "headers": headers,
-                "body": body,
-                "exchange": exchange,
-                "routing_key": routing_key,
-                "queue": queue if isinstance(queue, str) or queue is None else queue.name,
-                "priority": options.get("priority"),
-            })
+        class Producer:
+            """Keeps what would be published."""
+
+            def publish(self, body, exchange, routing_key, declare, headers, **properties):
+                sent.append({
+                    "headers": headers,
+                    "body": body,
+                    "exchange": exchange,
+                    "routing_key": routing_key,
+                    "queue": declare[0].name,
+                    "priority": properties.get("priority"),
+                    "correlation_id": properties["correlation_id"],
+                    "reply_to": properties["reply_to"],
+                })
+
+        def record(producer, *args, **kwargs):
+            return send(Producer(), *args, **kwargs)
 
         app.amqp.__dict__["send_task_message"] = record
-        assert original
 
     def __getattr__(self, name):
         return self.app.tasks[f"shop.{name}"]
