@@ -13,6 +13,8 @@ pub mod protocol;
 pub mod results;
 mod send;
 mod settings;
+#[cfg(feature = "macros")]
+mod shared_task;
 mod signature;
 mod task;
 pub mod worker;
@@ -23,5 +25,7 @@ pub use error::{Exception, TaskError};
 pub use outcome::{AsyncResult, OutcomeError};
 pub use send::SendError;
 pub use settings::TaskSettings;
+#[cfg(feature = "macros")]
+pub use shared_task::{SharedTask, TaskReturn, shared_task};
 pub use signature::Signature;
 pub use task::{Task, TaskOptions};
