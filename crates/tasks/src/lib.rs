@@ -2,6 +2,7 @@
 
 mod app;
 mod arguments;
+pub mod beat;
 pub mod brokers;
 pub mod canvas;
 pub mod control;
