@@ -21,6 +21,7 @@ mod handle;
 mod outcome;
 mod rate;
 mod registry;
+mod remote;
 mod request;
 mod revoked;
 mod state;
