@@ -5,10 +5,14 @@ mod arguments;
 pub mod brokers;
 mod canvas;
 pub mod control;
+#[cfg(feature = "database")]
+mod database;
 mod error;
 pub mod events;
 mod outcome;
 pub mod protocol;
+#[cfg(feature = "redis")]
+mod redis;
 pub mod results;
 mod send;
 mod settings;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use super::clock::LamportClock;
 use super::events::Events;
 use super::rate::Rate;
 use super::request::{Request, Stage, Stop};
@@ -19,7 +18,7 @@ pub struct WorkerState {
     /// The worker's name: `celery@host`.
     pub hostname: Arc<str>,
     /// Orders what workers say.
-    pub clock: LamportClock,
+    pub clock: crate::events::Clock,
     /// Task events.
     pub events: Events,
     started: Instant,
@@ -48,7 +47,7 @@ impl WorkerState {
     pub(crate) fn new(hostname: Arc<str>, concurrency: usize, file: Option<PathBuf>) -> Self {
         Self {
             hostname,
-            clock: LamportClock::default(),
+            clock: crate::events::Clock::default(),
             events: Events::default(),
             started: Instant::now(),
             requests: Mutex::default(),
@@ -153,11 +152,13 @@ impl WorkerState {
     pub fn revoke(&self, ids: impl IntoIterator<Item = impl AsRef<str>>) {
         let now = SystemTime::now();
         let mut revoked = lock(&self.revoked);
+        let mut added: Vec<Arc<str>> = Vec::new();
         for id in ids {
             revoked.add(id.as_ref(), now);
+            added.push(id.as_ref().into());
         }
         if let Some(file) = &self.file
-            && let Err(error) = revoked.save(file)
+            && let Err(error) = revoked.keep(file, &added)
         {
             tracing::error!(
                 "worker_state_db {}: the ids of revoked tasks cannot be written, and will be forgotten when this worker ends: {error}",
