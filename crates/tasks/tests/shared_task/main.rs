@@ -1,10 +1,13 @@
-//! `#[shared_task]`: what the functions become.
+//! `#[shared_task]`, from the function to the result of a call, over the broker in memory.
 
 use std::time::Duration;
 
 use quintette_core::json::RawJson;
-use quintette_tasks::worker::{Context, Tasks};
-use quintette_tasks::{SharedTask as _, TaskError, shared_task};
+use quintette_tasks::worker::{Context, Tasks, Worker};
+use quintette_tasks::{
+    App, AsyncResult, SharedTask as _, Signature, TaskError, TaskSettings, shared_task,
+};
+use serde::de::DeserializeOwned;
 
 /// The sum.
 #[shared_task(name = "shop.add", max_retries = 5, acks_late, retry_backoff = 0.5)]
@@ -95,4 +98,48 @@ async fn the_function_can_be_run_as_it_is() {
     assert_eq!(add::run(2, 3).await.unwrap(), 5);
     let greeting = greet::run("Kim".to_owned(), Some("Dr".to_owned()));
     assert_eq!(greeting.unwrap(), "Dear Dr Kim");
+}
+
+async fn result<T: DeserializeOwned>(sent: AsyncResult<T>) -> Result<T, String> {
+    let got = sent.get(Some(Duration::from_secs(30))).await;
+    got.map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_run_with_the_types_of_their_functions() {
+    let mut settings = TaskSettings::default();
+    settings.result_backend = Some(quintette_core::settings::SecretUrl::new("memory://"));
+    let app = App::new(settings).unwrap();
+    let worker = Worker::new(app.clone(), tasks()).queues(["celery", "mail"]);
+    let running = tokio::spawn(worker.run());
+
+    assert_eq!(result(add.delay(&app, 2, 3).await.unwrap()).await, Ok(5));
+    let sent = greet.delay(&app, "Kim".to_owned(), None).await.unwrap();
+    assert_eq!(result(sent).await.as_deref(), Ok("Dear Kim"));
+    let sent = whoami.delay(&app).await.unwrap();
+    let id = sent.id().to_owned();
+    assert_eq!(result(sent).await, Ok(id));
+    assert_eq!(
+        result(names.delay(&app, 1, 2, 3).await.unwrap()).await,
+        Ok([1, 2, 3])
+    );
+
+    let sent = fails.delay(&app, "one".to_owned()).await.unwrap();
+    let error = result(sent).await.unwrap_err();
+    assert!(error.contains("ParseIntError"), "{error}");
+
+    // As Python calls it: by the names of the parameters.
+    let by_name = Signature::new("shop.greet").queue("mail");
+    let by_name = by_name
+        .kwarg("title", "Ms")
+        .unwrap()
+        .kwarg("name", "Lee")
+        .unwrap();
+    let sent = app.send(&by_name).await.unwrap().typed::<String>();
+    assert_eq!(result(sent).await.as_deref(), Ok("Dear Ms Lee"));
+    let missing = Signature::new("shop.greet").queue("mail");
+    let sent = app.send(&missing).await.unwrap().typed::<String>();
+    let error = result(sent).await.unwrap_err();
+    assert!(error.contains("'name'"), "{error}");
+    running.abort();
 }
