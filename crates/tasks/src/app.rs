@@ -94,7 +94,10 @@ impl App {
 fn broker(settings: &TaskSettings) -> Result<Arc<dyn Broker>, AppError> {
     let url = settings.broker_url.reveal();
     match url.split(':').next().unwrap_or_default() {
-        "memory" => Ok(Arc::new(MemoryBroker::default())),
+        "memory" => {
+            let name = url.trim_start_matches("memory:").trim_matches('/');
+            Ok(Arc::new(MemoryBroker::named(name)))
+        }
         scheme => Err(BrokerError::new(
             BrokerErrorKind::Configuration,
             format!("broker_url: nothing here speaks {scheme:?}; write amqp://, redis://, sqla+sqlite:/// or memory://"),

@@ -4,14 +4,19 @@ mod app;
 mod arguments;
 pub mod brokers;
 pub mod canvas;
+pub mod control;
 mod error;
+pub mod events;
 mod outcome;
 pub mod protocol;
 pub mod results;
 mod send;
 mod settings;
+#[cfg(feature = "macros")]
+mod shared_task;
 mod signature;
 mod task;
+pub mod worker;
 
 pub use app::{App, AppError};
 pub use arguments::Arguments;
@@ -19,5 +24,7 @@ pub use error::{Exception, TaskError};
 pub use outcome::{AsyncResult, GroupResult, OutcomeError};
 pub use send::SendError;
 pub use settings::TaskSettings;
+#[cfg(feature = "macros")]
+pub use shared_task::{SharedTask, TaskReturn, shared_task};
 pub use signature::{Options, RetryPolicy, Signature};
 pub use task::{Task, TaskOptions};

@@ -17,6 +17,7 @@
 //! They are signatures of the shape that Python gives them, and go through Python's workers as through Rust's: `celery/canvas.py` of
 //! Celery 5.7.
 
+mod after;
 mod apply;
 mod build;
 mod compose;
@@ -25,6 +26,7 @@ mod link;
 mod node;
 mod steps;
 
+pub(crate) use after::{builtins, on_failure, on_success, part_done, replace};
 pub(crate) use apply::{Given, Planner};
 pub use build::{chain, chord, chunks, group, map, starmap};
 pub(crate) use link::{link, link_error};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::thread::{self, ScopedJoinHandle};
 
 use quintette_testkit::servers::{
-    MariaDb, Memcached, Postgres, Redis, RedisCluster, RedisSentinel, ServerError,
+    MariaDb, Memcached, Postgres, RabbitMq, Redis, RedisCluster, RedisSentinel, ServerError,
 };
 
 const HELP: &str = "\
@@ -22,6 +22,7 @@ Servers (all of them when none is named; one named twice is started twice):
   redis-sentinel  REDIS_SENTINEL_URL=redis+sentinel://127.0.0.1:PORT,…/mymaster/0: a master,
                   a replica, and the three Sentinels at these ports
   memcached       MEMCACHED_URL=memcached://127.0.0.1:PORT
+  rabbitmq        RABBITMQ_URL=amqp://guest:guest@127.0.0.1:PORT//
 
 Prints those lines, then `ready`, and lives until its standard input ends or it is
 interrupted. Then the servers are gone, and their data with them.
@@ -38,7 +39,7 @@ type Started = Result<(String, Box<dyn Any + Send>), ServerError>;
 /// A name on the command line, the variable, and how it starts.
 type Kind = (&'static str, &'static str, fn() -> Started);
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     ("postgres", "POSTGRES", || {
         Postgres::start().map(|it| (it.url(), Box::new(it) as _))
     }),
@@ -56,6 +57,9 @@ const KINDS: [Kind; 6] = [
     }),
     ("memcached", "MEMCACHED", || {
         Memcached::start().map(|it| (it.url(), Box::new(it) as _))
+    }),
+    ("rabbitmq", "RABBITMQ", || {
+        RabbitMq::start().map(|it| (it.url(), Box::new(it) as _))
     }),
 ];
 

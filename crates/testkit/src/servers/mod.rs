@@ -9,9 +9,10 @@
 //! | [`RedisCluster`] | `redis-server` | `redis+cluster://127.0.0.1:PORT,127.0.0.1:PORT,…` | all, unless a replica has taken over |
 //! | [`RedisSentinel`] | `redis-server` | `redis+sentinel://127.0.0.1:PORT,…/mymaster/0` | all, unless a replica has taken over |
 //! | [`Memcached`] | `memcached` | `memcached://127.0.0.1:PORT` | nothing |
+//! | [`RabbitMq`] | `rabbitmq-server` | `amqp://guest:guest@127.0.0.1:PORT//` | durable queues with all that it confirmed |
 //!
 //! Each is the test's own: a new temporary directory (below `TMPDIR`), a port of 127.0.0.1 that no other test process takes,
-//! even while the server is down, no password, and settings for speed. They flush nothing to the disk: what they acknowledged
+//! even while the server is down, no password, and settings for speed. They flush nothing to the disk, but for RabbitMQ: what they acknowledged
 //! is in the kernel's hands, which is enough for a server that is killed, though not for a machine that loses its power.
 //!
 //! Dropped, a server is gone: its processes and its data. So it is, within a second, when the process that started it ends
@@ -50,6 +51,7 @@ mod place;
 mod postgres;
 mod process;
 mod proxy;
+mod rabbitmq;
 mod redis;
 mod resp;
 mod sentinel;
@@ -61,5 +63,6 @@ pub use mariadb::MariaDb;
 pub use memcached::Memcached;
 pub use postgres::Postgres;
 pub use proxy::Proxy;
+pub use rabbitmq::RabbitMq;
 pub use redis::Redis;
 pub use sentinel::RedisSentinel;
