@@ -15,6 +15,7 @@ mod join;
 mod tree;
 
 pub use group::GroupResult;
+pub(crate) use join::{Joined, look, together};
 pub(crate) use tree::ResultTree;
 
 /// What becomes of a task that was sent, or of a group. Celery's `AsyncResult`.

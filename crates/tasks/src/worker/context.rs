@@ -27,6 +27,7 @@ pub struct Context {
     app: App,
     request: Arc<Request>,
     state: Arc<WorkerState>,
+    arguments: Option<Arc<Arguments>>,
 }
 
 impl Context {
@@ -35,6 +36,15 @@ impl Context {
             app,
             request,
             state,
+            arguments: None,
+        }
+    }
+
+    /// The same for a call of another task within this one.
+    pub(crate) fn calling(&self, arguments: Arguments) -> Self {
+        Self {
+            arguments: Some(Arc::new(arguments)),
+            ..self.clone()
         }
     }
 
@@ -60,17 +70,18 @@ impl Context {
 
     /// The positional arguments.
     pub fn args(&self) -> &[RawJson] {
-        &self.request.arguments.args
+        &self.arguments().args
     }
 
     /// The keyword arguments.
     pub fn kwargs(&self) -> &IndexMap<Box<str>, RawJson> {
-        &self.request.arguments.kwargs
+        &self.arguments().kwargs
     }
 
     /// All arguments.
     pub fn arguments(&self) -> &Arguments {
-        &self.request.arguments
+        let own = self.arguments.as_deref();
+        own.unwrap_or(&self.request.arguments)
     }
 
     /// How often it has been tried before.
