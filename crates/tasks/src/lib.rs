@@ -2,13 +2,18 @@
 
 mod app;
 mod arguments;
+pub mod beat;
 pub mod brokers;
 pub mod canvas;
 pub mod control;
+#[cfg(feature = "database")]
+mod database;
 mod error;
 pub mod events;
 mod outcome;
 pub mod protocol;
+#[cfg(feature = "redis")]
+mod redis;
 pub mod results;
 mod send;
 mod settings;

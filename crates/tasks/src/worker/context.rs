@@ -178,10 +178,9 @@ impl Context {
     /// Dropped before it returns, the task may or may not have been sent.
     pub async fn send(&self, signature: &Signature) -> Result<AsyncResult, SendError> {
         let mut child = signature.clone();
-        let options = &mut child.options;
         for (name, id) in [("root_id", self.root_id()), ("parent_id", self.id())] {
-            if options.get(name).is_none() {
-                options.set(name, id);
+            if child.options.get(name).is_none() {
+                child.options.set(name, id);
             }
         }
         let sent = self.app.send(&child).await?;
