@@ -98,6 +98,12 @@ fn broker(settings: &TaskSettings) -> Result<Arc<dyn Broker>, AppError> {
             let name = url.trim_start_matches("memory:").trim_matches('/');
             Ok(Arc::new(MemoryBroker::named(name)))
         }
+        #[cfg(feature = "redis")]
+        scheme if is_redis(scheme) => {
+            let (timeout, prefix) = (settings.visibility_timeout, &settings.global_keyprefix);
+            let broker = crate::brokers::RedisBroker::new(url, timeout, prefix)?;
+            Ok(Arc::new(broker))
+        }
         scheme => Err(BrokerError::new(
             BrokerErrorKind::Configuration,
             format!("broker_url: nothing here speaks {scheme:?}; write amqp://, redis://, sqla+sqlite:/// or memory://"),
@@ -116,12 +122,24 @@ fn results(
     match url.reveal().split(':').next().unwrap_or_default() {
         "memory" | "cache+memory" => Ok(Some(Arc::new(MemoryResults::new(settings.result_expires)))),
         "disabled" => Ok(None),
+        #[cfg(feature = "redis")]
+        scheme if is_redis(scheme) => {
+            let (expires, prefix) = (settings.result_expires, &settings.result_global_keyprefix);
+            let results = crate::results::RedisResults::new(url.reveal(), expires, prefix)?;
+            Ok(Some(Arc::new(results)))
+        }
         scheme => Err(ResultError::new(
             ResultErrorKind::Configuration,
             format!("result_backend: nothing here speaks {scheme:?}; write redis://, rpc://, db+sqlite:///, django-db or memory://"),
         )
         .into()),
     }
+}
+
+#[cfg(feature = "redis")]
+fn is_redis(scheme: &str) -> bool {
+    let plain = scheme.split('+').next().unwrap_or_default();
+    matches!(plain, "redis" | "rediss")
 }
 
 /// This machine's name.

@@ -9,6 +9,8 @@ mod error;
 pub mod events;
 mod outcome;
 pub mod protocol;
+#[cfg(feature = "redis")]
+mod redis;
 pub mod results;
 mod send;
 mod settings;

@@ -2,6 +2,8 @@
 
 mod error;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 mod topology;
 
 use std::fmt;
@@ -13,6 +15,8 @@ use quintette_core::json::RawJson;
 
 pub use error::{BrokerError, BrokerErrorKind};
 pub use memory::MemoryBroker;
+#[cfg(feature = "redis")]
+pub use redis::RedisBroker;
 pub use topology::{Destination, Exchange, ExchangeKind, Queue, QueueKind};
 
 use crate::protocol::Message;
