@@ -104,6 +104,12 @@ fn broker(settings: &TaskSettings) -> Result<Arc<dyn Broker>, AppError> {
             let broker = crate::brokers::RedisBroker::new(url, timeout, prefix)?;
             Ok(Arc::new(broker))
         }
+        #[cfg(feature = "amqp")]
+        "amqp" | "pyamqp" | "amqps" => Ok(Arc::new(crate::brokers::AmqpBroker::new(url)?)),
+        #[cfg(feature = "sqlite")]
+        "sqla+sqlite" | "sqlalchemy+sqlite" | "sqla+sqlite+pysqlite" => {
+            Ok(Arc::new(crate::brokers::SqlaBroker::new(url)?))
+        }
         scheme => Err(BrokerError::new(
             BrokerErrorKind::Configuration,
             format!("broker_url: nothing here speaks {scheme:?}; write amqp://, redis://, sqla+sqlite:/// or memory://"),
@@ -122,12 +128,6 @@ fn results(
     match url.reveal().split(':').next().unwrap_or_default() {
         "memory" | "cache+memory" => Ok(Some(Arc::new(MemoryResults::new(settings.result_expires)))),
         "disabled" => Ok(None),
-        #[cfg(feature = "redis")]
-        scheme if is_redis(scheme) => {
-            let (expires, prefix) = (settings.result_expires, &settings.result_global_keyprefix);
-            let results = crate::results::RedisResults::new(url.reveal(), expires, prefix)?;
-            Ok(Some(Arc::new(results)))
-        }
         scheme => Err(ResultError::new(
             ResultErrorKind::Configuration,
             format!("result_backend: nothing here speaks {scheme:?}; write redis://, rpc://, db+sqlite:///, django-db or memory://"),

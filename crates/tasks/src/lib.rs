@@ -5,6 +5,8 @@ mod arguments;
 pub mod brokers;
 mod canvas;
 pub mod control;
+#[cfg(feature = "database")]
+mod database;
 mod error;
 pub mod events;
 mod outcome;
@@ -14,6 +16,8 @@ mod redis;
 pub mod results;
 mod send;
 mod settings;
+#[cfg(feature = "macros")]
+mod shared_task;
 mod signature;
 mod task;
 pub mod worker;
@@ -24,5 +28,7 @@ pub use error::{Exception, TaskError};
 pub use outcome::{AsyncResult, OutcomeError};
 pub use send::SendError;
 pub use settings::TaskSettings;
+#[cfg(feature = "macros")]
+pub use shared_task::{SharedTask, TaskReturn, shared_task};
 pub use signature::Signature;
 pub use task::{Task, TaskOptions};

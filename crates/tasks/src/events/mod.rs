@@ -2,7 +2,7 @@
 
 mod dispatcher;
 
-pub use dispatcher::{Clock, EventDispatcher};
+pub use dispatcher::EventDispatcher;
 
 use crate::brokers::{Destination, Exchange, ExchangeKind};
 

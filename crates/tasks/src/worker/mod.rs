@@ -28,6 +28,7 @@ mod memory;
 mod outcome;
 mod rate;
 mod registry;
+mod remote;
 mod request;
 mod retry;
 mod revoked;
