@@ -88,6 +88,8 @@ pub struct TaskSettings {
     pub visibility_timeout: Duration,
     /// `broker_transport_options["global_keyprefix"]`: before each of the broker's keys in Redis. Empty by default.
     pub global_keyprefix: String,
+    /// `result_backend_transport_options["global_keyprefix"]`: before each key of results in Redis. Empty by default.
+    pub result_global_keyprefix: String,
     /// `timezone`: of crontabs. UTC by default.
     pub timezone: chrono_tz::Tz,
 }
@@ -128,6 +130,7 @@ impl Default for TaskSettings {
             worker_delivery_limit: Some(5),
             visibility_timeout: Duration::from_hours(1),
             global_keyprefix: String::new(),
+            result_global_keyprefix: String::new(),
             timezone: chrono_tz::UTC,
         }
     }
