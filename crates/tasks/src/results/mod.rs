@@ -3,6 +3,8 @@
 mod error;
 mod memory;
 mod meta;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -14,6 +16,8 @@ use async_trait::async_trait;
 pub use error::{ResultError, ResultErrorKind};
 pub use memory::MemoryResults;
 pub use meta::{State, TaskMeta};
+#[cfg(feature = "redis")]
+pub use redis::RedisResults;
 
 use crate::signature::Signature;
 
@@ -119,7 +123,7 @@ pub struct StoreContext {
 /// Counts a chord's parts, by Celery's counters in the store.
 #[async_trait]
 pub trait ChordCounter: Send + Sync {
-    /// How many parts a chord has; told when its header has been sent.
+    /// How many parts a chord has; told before the last of them is sent, or nobody finds them complete.
     ///
     /// # Errors
     ///
