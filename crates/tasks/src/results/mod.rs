@@ -5,6 +5,8 @@ mod memory;
 mod meta;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::fmt;
 use std::time::Duration;
@@ -87,6 +89,11 @@ pub trait ResultBackend: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Whether chords can be made at all: whether anybody can ask for any result. Not so with RPC, where only the client can.
+    fn allows_chords(&self) -> bool {
+        true
+    }
+
     /// Deletes what has expired, where the store does not do that by itself (`celery.backend_cleanup`).
     ///
     /// # Errors
@@ -116,7 +123,7 @@ pub struct StoreContext {
 /// Counts a chord's parts, by Celery's counters in the store.
 #[async_trait]
 pub trait ChordCounter: Send + Sync {
-    /// How many parts a chord has; told before the last of them is sent, or nobody finds them complete.
+    /// How many parts a chord has; told when its header has been sent.
     ///
     /// # Errors
     ///

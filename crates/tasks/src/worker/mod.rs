@@ -16,6 +16,7 @@
 
 mod acks;
 mod agenda;
+mod clock;
 mod context;
 pub mod dead;
 mod dispatch;
@@ -44,6 +45,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+pub use clock::LamportClock;
 pub use context::Context;
 pub use events::{Event, EventSink, Events};
 use handle::Command;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
+use super::clock::LamportClock;
 use super::events::Events;
 use super::rate::Rate;
 use super::request::{Request, Stage, Stop};
@@ -18,7 +19,7 @@ pub struct WorkerState {
     /// The worker's name: `celery@host`.
     pub hostname: Arc<str>,
     /// Orders what workers say.
-    pub clock: crate::events::Clock,
+    pub clock: LamportClock,
     /// Task events.
     pub events: Events,
     started: Instant,
@@ -47,7 +48,7 @@ impl WorkerState {
     pub(crate) fn new(hostname: Arc<str>, concurrency: usize, file: Option<PathBuf>) -> Self {
         Self {
             hostname,
-            clock: crate::events::Clock::default(),
+            clock: LamportClock::default(),
             events: Events::default(),
             started: Instant::now(),
             requests: Mutex::default(),
