@@ -123,7 +123,7 @@ pub struct StoreContext {
 /// Counts a chord's parts, by Celery's counters in the store.
 #[async_trait]
 pub trait ChordCounter: Send + Sync {
-    /// How many parts a chord has; told before the last of them is sent, or nobody finds them complete.
+    /// How many parts a chord has; told when its header has been sent.
     ///
     /// # Errors
     ///
