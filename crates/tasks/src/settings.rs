@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quintette_core::settings::SecretUrl;
+use quintette_core::settings::{DatabaseUrl, SecretUrl};
 
 /// What Celery calls its configuration; each field is one of its settings in lower case.
 ///
@@ -26,7 +26,7 @@ pub struct TaskSettings {
     /// `memory://`. `None`, nowhere, by default.
     pub result_backend: Option<SecretUrl>,
     /// `DATABASE_URL`, of Django's results (`django-db`) and schedules.
-    pub database_url: Option<SecretUrl>,
+    pub database_url: Option<DatabaseUrl>,
     /// `task_default_queue`: `celery` by default.
     pub task_default_queue: String,
     /// `task_default_queue_type`: whether queues on `RabbitMQ` are quorum queues. Classic by default.
@@ -59,6 +59,8 @@ pub struct TaskSettings {
     pub max_body_size: usize,
     /// `result_expires`: how long results are kept; a day by default. `None` for ever.
     pub result_expires: Option<Duration>,
+    /// `result_serializer`: how the tables of `db+…` are written: `json`, or `pickle` for a Celery before 5.7 that reads them. `json` by default.
+    pub result_serializer: String,
     /// `result_extended`: whether results hold name, arguments, worker and queue. `false` by default.
     pub result_extended: bool,
     /// `result_chord_join_timeout`, in a sense: how long `chord_unlock` waits for a chord's parts before it fails the body. A day by default.
@@ -109,6 +111,7 @@ impl Default for TaskSettings {
             accept_content: vec!["json".to_owned()],
             max_body_size: 64 << 20,
             result_expires: Some(Duration::from_hours(24)),
+            result_serializer: "json".to_owned(),
             result_extended: false,
             chord_deadline: Duration::from_hours(24),
             result_chord_retry_interval: Duration::from_secs(1),
