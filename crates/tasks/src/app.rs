@@ -126,6 +126,26 @@ fn results(
         return Ok(None);
     };
     match url.reveal().split(':').next().unwrap_or_default() {
+        #[cfg(feature = "database")]
+        scheme if scheme.starts_with("db+") => {
+            let results = crate::results::DatabaseResults::new(url.reveal(), settings.result_expires)?;
+            Ok(Some(Arc::new(if settings.result_serializer == "pickle" {
+                results.with_pickles()
+            } else {
+                results
+            })))
+        }
+        #[cfg(feature = "database")]
+        "django-db" => {
+            let database = settings.database_url.as_ref().ok_or_else(|| {
+                ResultError::new(
+                    ResultErrorKind::Configuration,
+                    "result_backend: django-db keeps results in the database of DATABASE_URL, which is not set",
+                )
+            })?;
+            let results = crate::results::DjangoResults::new(database, settings.result_expires)?;
+            Ok(Some(Arc::new(results)))
+        }
         "memory" | "cache+memory" => Ok(Some(Arc::new(MemoryResults::new(settings.result_expires)))),
         "disabled" => Ok(None),
         #[cfg(feature = "redis")]

@@ -1,10 +1,16 @@
 //! Where results are kept. One implementation for each of Celery's backends; object-safe, so `result_backend` chooses at run time.
 
+#[cfg(feature = "database")]
+mod database;
+#[cfg(feature = "database")]
+mod django;
 mod error;
 mod memory;
 mod meta;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "database")]
+mod polling;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -13,6 +19,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+#[cfg(feature = "database")]
+pub use database::DatabaseResults;
+#[cfg(feature = "database")]
+pub use django::DjangoResults;
 pub use error::{ResultError, ResultErrorKind};
 pub use memory::MemoryResults;
 pub use meta::{State, TaskMeta};
