@@ -1,4 +1,4 @@
-"""The real database and cache servers: those the environment names, or private ones that end with the test run."""
+"""The real databases, caches and brokers: those the environment names, or private ones that end with the test run."""
 
 import atexit
 import os
@@ -14,6 +14,7 @@ VARIABLES = {
     "redis-cluster": "REDIS_CLUSTER_URL",
     "redis-sentinel": "REDIS_SENTINEL_URL",
     "memcached": "MEMCACHED_URL",
+    "rabbitmq": "RABBITMQ_URL",
 }
 
 
@@ -26,7 +27,7 @@ def command():
         if path.exists():
             return str(path)
     raise FileNotFoundError(
-        "the tests need PostgreSQL, MariaDB, Redis and Memcached: run ./test interop, or build what starts them with "
+        "the tests need PostgreSQL, MariaDB, Redis, Memcached and RabbitMQ: run ./test interop, or build what starts them with "
         "cargo build --package quintette-testkit --features servers --bin quintette-servers"
     )
 

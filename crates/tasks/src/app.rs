@@ -94,12 +94,21 @@ impl App {
 fn broker(settings: &TaskSettings) -> Result<Arc<dyn Broker>, AppError> {
     let url = settings.broker_url.reveal();
     match url.split(':').next().unwrap_or_default() {
-        "memory" => Ok(Arc::new(MemoryBroker::default())),
+        "memory" => {
+            let name = url.trim_start_matches("memory:").trim_matches('/');
+            Ok(Arc::new(MemoryBroker::named(name)))
+        }
         #[cfg(feature = "redis")]
         scheme if is_redis(scheme) => {
             let (timeout, prefix) = (settings.visibility_timeout, &settings.global_keyprefix);
             let broker = crate::brokers::RedisBroker::new(url, timeout, prefix)?;
             Ok(Arc::new(broker))
+        }
+        #[cfg(feature = "amqp")]
+        "amqp" | "pyamqp" | "amqps" => Ok(Arc::new(crate::brokers::AmqpBroker::new(url)?)),
+        #[cfg(feature = "sqlite")]
+        "sqla+sqlite" | "sqlalchemy+sqlite" | "sqla+sqlite+pysqlite" => {
+            Ok(Arc::new(crate::brokers::SqlaBroker::new(url)?))
         }
         scheme => Err(BrokerError::new(
             BrokerErrorKind::Configuration,

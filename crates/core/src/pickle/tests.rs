@@ -448,7 +448,12 @@ const INSTRUCTIONS: &[&[u8]] = &[
 
 #[test]
 fn a_value_that_is_no_dict_is_read_and_written_as_well() {
-    for text in ["null", "1.5", r#""caf\u00e9""#, r#"[[1,"a"],{},{"chain":null}]"#] {
+    for text in [
+        "null",
+        "1.5",
+        r#""caf\u00e9""#,
+        r#"[[1,"a"],{},{"chain":null}]"#,
+    ] {
         let value = RawJson::parse(text).unwrap();
         let decoded = decode_value(&encode_value(&value));
         assert_eq!(decoded, Ok(Decoded::Json(value)));

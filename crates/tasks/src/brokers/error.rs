@@ -19,6 +19,8 @@ pub enum BrokerErrorKind {
     Refused,
     /// A message found no queue.
     Unroutable,
+    /// This broker does not do that: broadcasts through a database, say.
+    Unsupported,
     /// The URL or an option of it is wrong.
     Configuration,
 }

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -10,37 +10,13 @@ use crate::brokers::Broker;
 use crate::control::mailbox::now;
 use crate::protocol::Message;
 
-/// A Lamport clock, which orders the events of several workers.
-#[derive(Clone, Debug, Default)]
-pub struct Clock(Arc<AtomicU64>);
-
-impl Clock {
-    /// The next tick.
-    pub fn forward(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Moves behind a tick that was heard of.
-    pub fn adjust(&self, heard: u64) {
-        self.0.fetch_max(heard, Ordering::Relaxed);
-        self.forward();
-    }
-
-    /// The last tick.
-    pub fn value(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Sends a worker's events; those of tasks only while somebody wants them.
+/// Sends the events of a worker or a client.
 ///
 /// Sending waits for nothing: events travel on a task of their own, and where the broker is away or slow, those that do not fit the buffer are
 /// dropped and counted, since a monitor that misses some is better than a worker that stands still.
 #[derive(Clone, Debug)]
 pub struct EventDispatcher {
     hostname: Arc<str>,
-    clock: Clock,
-    tasks: Arc<AtomicBool>,
     dropped: Arc<AtomicU64>,
     outbound: mpsc::Sender<Outbound>,
 }
@@ -61,29 +37,17 @@ const GROUP_DELAY: Duration = Duration::from_millis(200);
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl EventDispatcher {
-    /// A dispatcher for the worker of that name; `tasks` says whether events of tasks are wanted from the beginning.
+    /// A dispatcher for the worker, or the client, of that name.
     ///
     /// It must be called within a runtime, and sends until its last clone is dropped.
-    pub fn start(broker: Arc<dyn Broker>, hostname: &str, clock: Clock, tasks: bool) -> Self {
+    pub fn start(broker: Arc<dyn Broker>, hostname: Arc<str>) -> Self {
         let (outbound, waiting) = mpsc::channel(BUFFER);
-        tokio::spawn(run(broker, hostname.to_owned(), waiting));
+        tokio::spawn(run(broker, hostname.clone(), waiting));
         Self {
-            hostname: hostname.into(),
-            clock,
-            tasks: Arc::new(AtomicBool::new(tasks)),
+            hostname,
             dropped: Arc::default(),
             outbound,
         }
-    }
-
-    /// Whether events of tasks are sent. To be asked before the fields of one are gathered.
-    pub fn wants_tasks(&self) -> bool {
-        self.tasks.load(Ordering::Relaxed)
-    }
-
-    /// Begins or ends to send events of tasks (`enable_events`, `disable_events`); returns whether that is a change.
-    pub fn set_tasks(&self, wanted: bool) -> bool {
-        self.tasks.swap(wanted, Ordering::Relaxed) != wanted
     }
 
     /// How many events were dropped, since the broker did not take them.
@@ -91,11 +55,8 @@ impl EventDispatcher {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Sends an event, such as `worker-heartbeat` or `task-started`, with its fields (an object).
-    pub fn send(&self, kind: &str, fields: Value) {
-        if kind.starts_with("task-") && !self.wants_tasks() {
-            return;
-        }
+    /// Sends an event, such as `worker-heartbeat` or `task-started`, with its fields (an object) and the sender's clock.
+    pub fn send(&self, kind: &str, clock: u64, fields: Value) {
         let mut event = match fields {
             Value::Object(fields) => fields,
             _ => Map::new(),
@@ -104,7 +65,7 @@ impl EventDispatcher {
             "hostname": &*self.hostname,
             "utcoffset": 0,
             "pid": std::process::id(),
-            "clock": self.clock.forward(),
+            "clock": clock,
             "timestamp": now(),
             "type": kind,
         });
@@ -128,7 +89,7 @@ impl EventDispatcher {
     }
 }
 
-async fn run(broker: Arc<dyn Broker>, hostname: String, mut waiting: mpsc::Receiver<Outbound>) {
+async fn run(broker: Arc<dyn Broker>, hostname: Arc<str>, mut waiting: mpsc::Receiver<Outbound>) {
     let mut sender = Sender {
         broker,
         hostname,
@@ -169,7 +130,7 @@ fn is_of_task(event: &Map<String, Value>) -> bool {
 
 struct Sender {
     broker: Arc<dyn Broker>,
-    hostname: String,
+    hostname: Arc<str>,
     away: bool,
 }
 
@@ -195,7 +156,7 @@ impl Sender {
         let mut message = Message::json(body.to_string());
         message
             .headers
-            .insert("hostname".to_owned(), self.hostname.clone().into());
+            .insert("hostname".to_owned(), (*self.hostname).into());
         message.properties.transient = true;
         let destination = super::destination(self.broker.info().transport, routing_key);
         let sent =

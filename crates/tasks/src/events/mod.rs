@@ -1,8 +1,10 @@
 //! Events: what workers tell monitors such as Flower of themselves and of their tasks (`celery/events`).
 
+mod clock;
 mod dispatcher;
 
-pub use dispatcher::{Clock, EventDispatcher};
+pub use clock::Clock;
+pub use dispatcher::EventDispatcher;
 
 use crate::brokers::{Destination, Exchange, ExchangeKind};
 

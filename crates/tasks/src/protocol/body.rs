@@ -61,7 +61,7 @@ impl Body {
 }
 
 impl Embed {
-    fn parse(json: &RawJson) -> Result<Self, InvalidBody> {
+    pub(super) fn parse(json: &RawJson) -> Result<Self, InvalidBody> {
         if json.as_str() == "null" {
             return Ok(Self::default());
         }

@@ -99,7 +99,8 @@ impl TaskHeaders {
                 };
                 self.stamps = stamps;
             }
-            "lang" => {}
+            // What a retry sends is not compressed because this message was.
+            "lang" | "compression" => {}
             _ => {
                 self.extra.insert(name.to_owned(), value);
             }

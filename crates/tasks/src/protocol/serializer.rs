@@ -15,6 +15,8 @@
 use quintette_core::json::{JsonError, RawJson};
 use quintette_core::pickle::{Decoded, PickleError, decode_value, encode_value};
 
+use crate::settings::TaskSettings;
+
 use super::compression::{Compression, CompressionError, MAX_EXPANDED};
 
 #[cfg(feature = "msgpack")]
@@ -23,6 +25,10 @@ mod msgpack;
 mod tests;
 #[cfg(feature = "yaml")]
 mod yaml;
+
+/// How deep values may nest: as deep as in JSON, so that what would be refused in the end does not fill the memory before.
+#[cfg(any(feature = "msgpack", feature = "yaml"))]
+const MAX_DEPTH: usize = 900;
 
 /// A way to write bodies that Celery knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -227,6 +233,19 @@ impl Default for ContentPolicy {
 }
 
 impl ContentPolicy {
+    /// What the settings say: `accept_content` and `max_body_size`.
+    ///
+    /// # Errors
+    ///
+    /// If `accept_content` names what is no serializer.
+    pub fn of(settings: &TaskSettings) -> Result<Self, ContentError> {
+        let names = settings.accept_content.iter().map(String::as_str);
+        Ok(Self {
+            accept: AcceptContent::from_names(names)?,
+            max_expanded: settings.max_body_size,
+        })
+    }
+
     /// The value of a body, by its content type and the header `compression`.
     ///
     /// Nothing is expanded or read of a content type that is not accepted.

@@ -27,7 +27,9 @@ mod tests;
 mod text;
 
 #[cfg(any(feature = "msgpack", feature = "yaml"))]
-pub(super) use json::{typed_bytes, typed_text};
+pub(super) use json::typed_bytes;
+#[cfg(feature = "yaml")]
+pub(super) use json::typed_text;
 
 /// A `datetime` with an offset from UTC.
 ///

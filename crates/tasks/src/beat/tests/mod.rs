@@ -1,0 +1,6 @@
+//! Beats in virtual time, over senders that write down what was sent.
+
+mod crashes;
+mod missed;
+mod running;
+mod stage;
