@@ -224,3 +224,39 @@ async fn a_server_that_is_killed_and_comes_back_has_lost_nothing() {
     assert_eq!(counts.lock().unwrap().len(), 3000);
     until("nothing is held any more", async || held(&redis).await == 0).await;
 }
+
+#[tokio::test]
+async fn what_could_not_be_acknowledged_comes_again_soon() {
+    let redis = Redis::start().unwrap();
+    let proxy = Proxy::before(redis.address()).unwrap();
+    let direct = broker(&redis.url());
+    let broken = broker(&format!("redis://{}/0", proxy.address()));
+    send(&direct, "celery", ["1".to_owned()]).await;
+    let mut consumer = consume(&broken, &["celery"], 1).await.unwrap();
+    let taken = take(&mut consumer, 1).await;
+    let channel = consumer.channel();
+    proxy.cut();
+    assert!(channel.ack(&tags(&taken)).await.is_err());
+    proxy.heal();
+    // Its worker lives, and renews what it still means to hold: not this.
+    let mut other = consume(&direct, &["celery"], 1).await.unwrap();
+    assert_eq!(texts(&take(&mut other, 1).await), ["1"]);
+    drop(channel);
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_closed_gives_back_what_nobody_asked_for() {
+    let redis = Redis::start().unwrap();
+    let broker = broker(&redis.url());
+    send_numbers(&broker, "celery", 0..10).await;
+    let mut consumer = consume(&broker, &["celery"], 1).await.unwrap();
+    let channel = consumer.channel();
+    let taken = take(&mut consumer, 1).await;
+    channel.set_prefetch(8).await.unwrap();
+    until("more are taken", async || held(&redis).await == 8).await;
+    consumer.close().await;
+    assert_eq!(held(&redis).await, 1);
+    assert_eq!(broker.waiting("celery").await.unwrap(), 9);
+    channel.ack(&tags(&taken)).await.unwrap();
+    assert_eq!(held(&redis).await, 0);
+}
