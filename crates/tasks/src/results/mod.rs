@@ -3,6 +3,7 @@
 mod error;
 mod memory;
 mod meta;
+mod rpc;
 
 use std::fmt;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 pub use error::{ResultError, ResultErrorKind};
 pub use memory::MemoryResults;
 pub use meta::{State, TaskMeta};
+pub use rpc::RpcResults;
 
 use crate::signature::Signature;
 
@@ -24,6 +26,16 @@ pub trait ResultBackend: fmt::Debug + Send + Sync + 'static {
     ///
     /// Where the store cannot be reached.
     async fn store(&self, meta: &TaskMeta, request: &StoreContext) -> Result<(), ResultError>;
+
+    /// Called before a task is sent whose result may be asked for (`on_task_call`): what comes at once must not be missed. Cheap after the
+    /// first time.
+    ///
+    /// # Errors
+    ///
+    /// Where the store cannot be reached.
+    async fn before_sending(&self) -> Result<(), ResultError> {
+        Ok(())
+    }
 
     /// What became of a task; `None` where nothing is known (Celery's PENDING).
     ///
