@@ -1,36 +1,30 @@
 //! What is sent on a schedule.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
 
 use super::schedule::Schedule;
+use crate::signature::Signature;
 
 /// A task and its schedule: `celery.beat.ScheduleEntry`, or a `PeriodicTask` of django-celery-beat.
 ///
 /// ```
 /// use std::time::Duration;
-/// use quintette_tasks::beat::{Entry, schedule::Schedule};
+/// use quintette_tasks::Signature;
+/// use quintette_tasks::beat::Entry;
 ///
-/// let entry = Entry::new("poll", "shop.poll", Schedule::every(Duration::from_secs(30)))
-///     .args(vec!["suppliers".into()])
-///     .queue("slow");
-/// assert_eq!(entry.task, "shop.poll");
+/// let poll = Signature::new("shop.poll").args(("suppliers",))?.queue("slow");
+/// let entry = Entry::new("poll", Duration::from_secs(30), poll.option("expires", 25));
+/// assert_eq!(entry.signature.task, "shop.poll");
+/// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Entry {
     /// The name, which no other entry has.
     pub name: String,
-    /// The name of the task that is sent.
-    pub task: String,
-    /// Its positional arguments.
-    pub args: Vec<Value>,
-    /// Its keyword arguments.
-    pub kwargs: Map<String, Value>,
-    /// How it is sent.
-    pub options: EntryOptions,
+    /// What is sent, with its options: `queue`, `exchange`, `routing_key`, `priority`, `expires` (seconds, or a time as
+    /// ISO 8601) and `headers` among them.
+    pub signature: Signature,
     /// When it is due.
     pub schedule: Schedule,
     /// Whether it is sent at all.
@@ -47,46 +41,16 @@ pub struct Entry {
     pub total_run_count: u64,
 }
 
-/// How an entry's task is sent: what `apply_async` takes.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct EntryOptions {
-    /// The queue, if not the task's own.
-    pub queue: Option<String>,
-    /// The exchange.
-    pub exchange: Option<String>,
-    /// The routing key.
-    pub routing_key: Option<String>,
-    /// The priority of the message.
-    pub priority: Option<u8>,
-    /// After what a worker no longer runs it.
-    pub expires: Option<Expires>,
-    /// Headers of the message, beside Celery's own.
-    pub headers: Map<String, Value>,
-}
-
-/// After what a task that still waits in its queue is not run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expires {
-    /// This long after it was sent.
-    In(Duration),
-    /// From this time on.
-    At(DateTime<Utc>),
-}
-
 impl Entry {
-    /// An entry that sends the task of this name, without arguments.
+    /// An entry that sends this call when it is due.
     pub fn new(
         name: impl Into<String>,
-        task: impl Into<String>,
         schedule: impl Into<Schedule>,
+        signature: Signature,
     ) -> Self {
         Self {
             name: name.into(),
-            task: task.into(),
-            args: Vec::new(),
-            kwargs: Map::new(),
-            options: EntryOptions::default(),
+            signature,
             schedule: schedule.into(),
             enabled: true,
             one_off: false,
@@ -95,39 +59,6 @@ impl Entry {
             last_run_at: None,
             total_run_count: 0,
         }
-    }
-
-    /// With these positional arguments.
-    #[must_use]
-    pub fn args(self, args: Vec<Value>) -> Self {
-        Self { args, ..self }
-    }
-
-    /// With these keyword arguments.
-    #[must_use]
-    pub fn kwargs(self, kwargs: Map<String, Value>) -> Self {
-        Self { kwargs, ..self }
-    }
-
-    /// Sent to this queue.
-    #[must_use]
-    pub fn queue(mut self, queue: impl Into<String>) -> Self {
-        self.options.queue = Some(queue.into());
-        self
-    }
-
-    /// Sent with this priority.
-    #[must_use]
-    pub fn priority(mut self, priority: u8) -> Self {
-        self.options.priority = Some(priority);
-        self
-    }
-
-    /// Not run when it waited longer than this.
-    #[must_use]
-    pub fn expires(mut self, after: Duration) -> Self {
-        self.options.expires = Some(Expires::In(after));
-        self
     }
 
     /// Sent once, and then no more.

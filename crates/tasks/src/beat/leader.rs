@@ -145,12 +145,12 @@ impl<'a> Leader<'a> {
                 "was sent by the last leader"
             );
         } else {
-            tracing::info!(entry = tick.entry.name, task = tick.entry.task, id = tick.id, due = %tick.due, "sending due task");
+            tracing::info!(entry = tick.entry.name, task = tick.entry.signature.task, id = tick.id, due = %tick.due, "sending due task");
             let sent = timeout(SEND_TIME, self.beat.sender.send(&tick)).await;
             let sent = sent.unwrap_or_else(|elapsed| Err(elapsed.into()));
             if let Err(error) = sent {
                 let wait = self.agenda.failed(due, self.beat.clock.now()).num_seconds();
-                tracing::error!(entry = tick.entry.name, task = tick.entry.task, id = tick.id, %error, "could not send a due task; tries again in {wait} s");
+                tracing::error!(entry = tick.entry.name, task = tick.entry.signature.task, id = tick.id, %error, "could not send a due task; tries again in {wait} s");
                 return;
             }
         }

@@ -68,7 +68,7 @@ use tokio::time::sleep;
 pub use clock::{Clock, SystemClock};
 #[cfg(feature = "database")]
 pub use django::DjangoStore;
-pub use entry::{Entry, EntryOptions, Expires};
+pub use entry::Entry;
 pub use error::{BeatError, BeatErrorKind};
 pub use lease::{Fence, Lease};
 pub use missed::MissedTicks;
@@ -79,6 +79,8 @@ pub use stores::RedisStore;
 pub use stores::{BeatStore, FileStore, MemoryStore, ScheduleStore};
 pub use tick::{Tick, TickSender};
 
+use crate::app::App;
+use crate::signature::Signature;
 use leader::{Leader, Stop};
 use lease::Held;
 use schedule::{Crontab, Schedule};
@@ -86,6 +88,29 @@ use schedule::{Crontab, Schedule};
 /// Sends tasks on a schedule: `celery beat`.
 ///
 /// See the [module's page](self) for what it promises.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use quintette_tasks::beat::schedule::Crontab;
+/// use quintette_tasks::beat::{Beat, FileStore};
+/// use quintette_tasks::{App, Signature, TaskSettings};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// let app = App::new(TaskSettings::default())?;
+/// let store = Arc::new(FileStore::new(directory.path().join("beat-schedule")));
+/// let at_two: Crontab = "0 2 * * *".parse()?;
+/// let beat = Beat::new(&app, "shop", store)
+///     .schedule("nightly", at_two, Signature::new("shop.sales_report"))
+///     .schedule("poll", Duration::from_secs(30), Signature::new("shop.poll"));
+/// # let stop = std::future::ready(());
+/// beat.run(stop).await; // until SIGTERM, say
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Beat {
     name: String,
@@ -101,10 +126,27 @@ pub struct Beat {
 }
 
 impl Beat {
-    /// A beat that sends by `sender`, and keeps its lease and the last runs in `store`.
+    /// A beat that sends to the app's broker, and keeps its lease and the last runs in `store`.
+    ///
+    /// Crontabs are on the clock of the app's `timezone`. Where its results do not expire by themselves,
+    /// `celery.backend_cleanup` is sent at 04:00, unless there is another entry of that name.
     ///
     /// `name` tells the ids of its runs from those of other beats' entries of the same name: that of the application
     /// will do. It is the same for all beats over one store.
+    pub fn new(app: &App, name: impl Into<String>, store: Arc<dyn BeatStore>) -> Self {
+        let settings = app.settings();
+        let keeps = app
+            .results()
+            .is_some_and(|results| !results.expires_by_itself());
+        let beat = Self::over(name, Arc::new(app.clone()), store).zone(settings.timezone);
+        if keeps && settings.result_expires.is_some() {
+            beat.backend_cleanup()
+        } else {
+            beat
+        }
+    }
+
+    /// A beat that sends by `sender`: [`new`](Self::new) without an app.
     pub fn over(
         name: impl Into<String>,
         sender: Arc<dyn TickSender>,
@@ -124,7 +166,18 @@ impl Beat {
         }
     }
 
-    /// Adds an entry: one of `CELERY_BEAT_SCHEDULE`. It takes the place of one of the same name.
+    /// Sends this call on this schedule: one of `CELERY_BEAT_SCHEDULE`. It takes the place of one of the same name.
+    #[must_use]
+    pub fn schedule(
+        self,
+        name: impl Into<String>,
+        schedule: impl Into<Schedule>,
+        signature: Signature,
+    ) -> Self {
+        self.entry(Entry::new(name, schedule, signature))
+    }
+
+    /// Adds an entry, as [`schedule`](Self::schedule) does, with all that it may have. It takes the place of one of the same name.
     #[must_use]
     pub fn entry(mut self, entry: Entry) -> Self {
         self.entries.retain(|other| other.name != entry.name);
@@ -137,13 +190,13 @@ impl Beat {
     #[must_use]
     pub fn backend_cleanup(mut self) -> Self {
         const NAME: &str = "celery.backend_cleanup";
+        const HALF_A_DAY: u32 = 12 * 3600;
         if let (true, Ok(at_four)) = (
             self.entries.iter().all(|entry| entry.name != NAME),
             "0 4 * * *".parse::<Crontab>(),
         ) {
-            let half_a_day = Duration::from_hours(12);
-            self.entries
-                .push(Entry::new(NAME, NAME, at_four).expires(half_a_day));
+            let clean_up = Signature::new(NAME).option("expires", HALF_A_DAY);
+            self.entries.push(Entry::new(NAME, at_four, clean_up));
         }
         self
     }

@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::entry::Entry;
+use crate::app::App;
+use crate::signature::Signature;
 
 /// Of ids that beat makes. Random, and the same for ever.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6a1f_0c2e_57d9_4b0b_9c3e_e1b7_42d8_a5f6);
@@ -39,11 +41,17 @@ impl Tick {
         }
     }
 
-    /// The headers of the message: the entry's own, and `celery_beat_task`.
-    pub fn headers(&self) -> Map<String, Value> {
-        let mut headers = self.entry.options.headers.clone();
+    /// The call as it is sent: under this run's id, and with the header `celery_beat_task` beside the entry's own.
+    pub fn signature(&self) -> Signature {
+        let signature = self.entry.signature.clone();
+        let mut headers = match signature.options.get("headers") {
+            Some(Value::Object(headers)) => headers.clone(),
+            _ => Map::new(),
+        };
         headers.insert("celery_beat_task".to_owned(), Value::Bool(true));
-        headers
+        signature
+            .option("task_id", &*self.id)
+            .option("headers", headers)
     }
 }
 
@@ -75,15 +83,32 @@ pub trait TickSender: Debug + Send + Sync {
     }
 }
 
+/// To the app's broker; what was sent is known where results are kept.
+#[async_trait]
+impl TickSender for App {
+    async fn send(&self, tick: &Tick) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Self::send(self, &tick.signature()).await?;
+        Ok(())
+    }
+
+    async fn was_sent(&self, id: &str) -> Result<bool, Box<dyn Error + Send + Sync>> {
+        match self.results() {
+            Some(results) => Ok(results.load(id).await?.is_some()),
+            None => Ok(false),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::schedule::Schedule;
+    use serde_json::json;
+
     use super::*;
 
     fn tick(beat: &str, name: &str, due: &str) -> Tick {
-        let entry = Entry::new(name, "task", Schedule::every(Duration::from_secs(1)));
+        let entry = Entry::new(name, Duration::from_secs(1), Signature::new("task"));
         Tick::new(beat, entry, due.parse().unwrap())
     }
 
@@ -103,11 +128,10 @@ mod tests {
     #[test]
     fn a_workers_tasks_see_that_beat_sent_them() {
         let mut run = tick("shop", "nightly", "2026-03-01T04:00:00Z");
-        run.entry.options.headers = Map::from_iter([("own".to_owned(), 1.into())]);
-        let headers = Value::Object(run.headers());
-        assert_eq!(
-            headers,
-            serde_json::json!({"own": 1, "celery_beat_task": true})
-        );
+        run.entry.signature = run.entry.signature.option("headers", json!({"own": 1}));
+        let sent = run.signature();
+        assert_eq!(sent.options["task_id"], run.id);
+        let headers = &sent.options["headers"];
+        assert_eq!(*headers, json!({"own": 1, "celery_beat_task": true}));
     }
 }

@@ -4,6 +4,11 @@
 mod amqp;
 mod error;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+mod routing;
+#[cfg(feature = "sqlite")]
+mod sqla;
 mod topology;
 
 use std::fmt;
@@ -17,6 +22,10 @@ use quintette_core::json::RawJson;
 pub use amqp::AmqpBroker;
 pub use error::{BrokerError, BrokerErrorKind};
 pub use memory::MemoryBroker;
+#[cfg(feature = "redis")]
+pub use redis::RedisBroker;
+#[cfg(feature = "sqlite")]
+pub use sqla::SqlaBroker;
 pub use topology::{Destination, Exchange, ExchangeKind, Queue, QueueKind};
 
 use crate::protocol::Message;

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use quintette_core::time::TimeZone;
+use quintette_tasks::Signature;
 use quintette_tasks::beat::schedule::{Crontab, Interval, Schedule, Solar};
-use quintette_tasks::beat::{
-    Beat, Entry, Expires, Lease as _, ScheduleStore as _, Tick, TickSender,
-};
+use quintette_tasks::beat::{Beat, Entry, Lease as _, ScheduleStore as _, Tick, TickSender};
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -125,21 +124,18 @@ async fn every_kind_of_schedule_and_every_option_is_read() {
             panic!("{tables:?}: {entries:?}");
         };
         let minutes = Schedule::from(Interval::every(Duration::from_mins(90)));
-        assert_eq!(
-            (&*interval.name, &*interval.task),
-            ("interval", "shop.interval")
-        );
+        assert_eq!(interval.name, "interval");
         assert_eq!(interval.schedule, minutes);
-        assert_eq!(interval.args, [json!(1), json!("two")]);
-        assert_eq!(interval.kwargs["x"], json!(null));
-        let options = &interval.options;
-        assert_eq!(options.queue.as_deref(), Some("slow"));
-        assert_eq!(options.exchange.as_deref(), Some("shop"));
-        assert_eq!(options.routing_key.as_deref(), Some("shop.slow"));
-        assert_eq!(options.priority, Some(9));
-        assert_eq!(options.expires, Some(Expires::In(Duration::from_mins(1))));
-        let headers = json!({"tenant": 3, "periodic_task_name": "interval"});
-        assert_eq!(json!(options.headers), headers);
+        let signature = &interval.signature;
+        assert_eq!(signature.task, "shop.interval");
+        assert_eq!(signature.args.len(), 2);
+        assert_eq!(signature.args[1].as_str(), "\"two\"");
+        assert_eq!(signature.kwargs["x"].as_str(), "null");
+        let options = json!({
+            "queue": "slow", "exchange": "shop", "routing_key": "shop.slow", "priority": 9, "expires": 60,
+            "headers": {"tenant": 3, "periodic_task_name": "interval"},
+        });
+        assert_eq!(json!(signature.options), options);
         assert_eq!(
             interval.last_run_at,
             Some(at("2026-03-01T10:20:30.123456Z"))
@@ -151,7 +147,7 @@ async fn every_kind_of_schedule_and_every_option_is_read() {
             crontab.schedule,
             office.zone(chrono_tz::Tz::Europe__Berlin).into()
         );
-        assert_eq!(crontab.options.queue, None);
+        assert_eq!(crontab.signature.options.get("queue"), None);
         assert_eq!(crontab.last_run_at, Some(at("2026-02-01T00:00:00Z"))); // when it was saved
 
         assert_eq!(
@@ -162,10 +158,8 @@ async fn every_kind_of_schedule_and_every_option_is_read() {
         assert_eq!(clocked.start_time, Some(at("2026-03-02T00:00:00Z")));
         assert_eq!(clocked.last_run_at, None);
         assert_eq!(clocked.end_time, Some(at("2026-04-01T00:00:00Z")));
-        assert_eq!(
-            clocked.options.expires,
-            Some(Expires::At(at("2026-04-01T00:00:00Z")))
-        );
+        let expires = &clocked.signature.options["expires"];
+        assert_eq!(expires, "2026-04-01T00:00:00+00:00");
 
         assert_eq!(
             solar.schedule,
@@ -336,29 +330,32 @@ async fn the_programs_entries_are_written_into_the_tables() {
             .parse::<Crontab>()
             .unwrap()
             .zone(chrono_tz::Tz::Asia__Seoul);
-        let nightly = Entry::new("nightly", "shop.report", seoul)
-            .args(vec![json!(1)])
-            .queue("slow")
-            .expires(Duration::from_hours(12));
-        let poll = Entry::new("poll", "shop.poll", Duration::from_millis(1500));
-        let once = Entry::new(
-            "once",
-            "shop.once",
-            Schedule::Clocked(at("2026-03-01T12:00:00Z")),
-        )
-        .one_off();
+        let report = Signature::new("shop.report").args((1,)).unwrap();
+        let report = report.queue("slow").option("expires", 43_200);
+        let nightly = Entry::new("nightly", seoul, report);
+        let poll = Signature::new("shop.poll");
+        let poll = Entry::new("poll", Duration::from_millis(1500), poll);
+        let at_noon = Schedule::Clocked(at("2026-03-01T12:00:00Z"));
+        let once = Entry::new("once", at_noon, Signature::new("shop.once")).one_off();
         let entries = [nightly, poll, once];
         store.install(fence, &entries).await.unwrap();
         let same = |loaded: &Entry, own: &Entry| {
-            (
-                &loaded.name,
-                &loaded.task,
-                &loaded.args,
-                &loaded.schedule,
-                loaded.one_off,
-            ) == (&own.name, &own.task, &own.args, &own.schedule, own.one_off)
-                && loaded.options.queue == own.options.queue
-                && loaded.options.expires == own.options.expires
+            let option = |entry: &Entry, name| entry.signature.options.get(name).cloned();
+            let what = |entry: &Entry| {
+                let signature = entry.signature.clone();
+                let schedule = entry.schedule.clone();
+                (
+                    entry.name.clone(),
+                    signature.task,
+                    signature.args,
+                    schedule,
+                    entry.one_off,
+                )
+            };
+            what(loaded) == what(own)
+                && ["queue", "expires"]
+                    .iter()
+                    .all(|name| option(loaded, *name) == option(own, *name))
         };
         let loaded = store.load().await.unwrap();
         assert_eq!(loaded.len(), 3, "{tables:?}");
@@ -379,11 +376,11 @@ async fn the_programs_entries_are_written_into_the_tables() {
         assert!(!store.changed().await.unwrap(), "{tables:?}");
         assert_eq!(store.load().await.unwrap().len(), 2, "{tables:?}");
         let mut moved = entries[0].clone();
-        moved.task = "shop.other".to_owned();
+        moved.signature.task = "shop.other".to_owned();
         store.install(fence, &[moved]).await.unwrap();
         assert!(store.changed().await.unwrap(), "{tables:?}");
         assert_eq!(
-            store.load().await.unwrap()[0].task,
+            store.load().await.unwrap()[0].signature.task,
             "shop.other",
             "{tables:?}"
         );

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use quintette_tasks::beat::schedule::Schedule;
-use quintette_tasks::beat::{Beat, Entry, MissedTicks, Tick, TickSender};
+use quintette_tasks::Signature;
+use quintette_tasks::beat::{Beat, MissedTicks, Tick, TickSender};
 
 use super::places::{Place, store};
 
@@ -39,9 +39,9 @@ async fn a_beat_of_its_own() {
     let (Ok(place), Ok(sent)) = (std::env::var(PLACE), std::env::var(SENT)) else {
         return;
     };
-    let half_second = Schedule::every(Duration::from_millis(500));
+    let half_second = Duration::from_millis(500);
     Beat::over("killed", Arc::new(Lines(sent.into())), store(&place))
-        .entry(Entry::new("often", "task", half_second))
+        .schedule("often", half_second, Signature::new("task"))
         .missed(MissedTicks::RunAll { at_most: 10_000 })
         .lease_time(Duration::from_secs(2))
         .run(std::future::pending())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quintette_tasks::beat::schedule::Schedule;
+use quintette_tasks::Signature;
 use quintette_tasks::beat::{BeatErrorKind, Entry};
 use tokio::time::sleep;
 
@@ -11,7 +11,7 @@ use super::places::Place;
 const LONG: Duration = Duration::from_mins(10);
 
 fn entry(name: &str, last_run_at: &str, total_run_count: u64) -> Entry {
-    let mut entry = Entry::new(name, "task", Schedule::every(Duration::from_secs(1)));
+    let mut entry = Entry::new(name, Duration::from_secs(1), Signature::new("task"));
     entry.last_run_at = Some(last_run_at.parse().unwrap());
     entry.total_run_count = total_run_count;
     entry

@@ -1,9 +1,9 @@
 //! The program's entries, written as Django's models are.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
-use super::super::entry::{Entry, Expires};
+use super::super::entry::Entry;
 use super::super::error::{BeatError, BeatErrorKind};
 use super::super::schedule::Schedule;
 use super::super::stores::database::{Column, Statement, Tables, Value};
@@ -75,36 +75,44 @@ pub(super) async fn statements(
 
 fn own_values(entry: &Entry, column: &str, schedule: i64) -> Result<Vec<Value>, BeatError> {
     let id = |of: &str| Value::or_null((of == column).then_some(schedule), Column::Integer);
-    let text = |text: &Option<String>| Value::or_null(text.clone(), Column::Text);
-    let options = &entry.options;
-    let seconds = match options.expires {
-        Some(Expires::In(after)) => i64::try_from(after.as_secs()).ok(),
-        _ => None,
+    let signature = &entry.signature;
+    let option = |name: &str| signature.options.get(name);
+    let text = |name: &str| {
+        let text = option(name).and_then(Json::as_str);
+        Value::or_null(text.map(str::to_owned), Column::Text)
+    };
+    let number = |name: &str| {
+        let number = option(name).and_then(Json::as_f64);
+        #[allow(clippy::cast_possible_truncation)] // whole seconds are all that the column holds
+        Value::or_null(number.map(|number| number as i64), Column::Integer)
     };
     Ok(vec![
-        entry.task.clone().into(),
+        signature.task.clone().into(),
         id("interval_id"),
         id("crontab_id"),
         id("clocked_id"),
         id("solar_id"),
-        json(&entry.args)?,
-        json(&entry.kwargs)?,
-        text(&options.queue),
-        text(&options.exchange),
-        text(&options.routing_key),
-        Value::or_null(options.priority.map(i64::from), Column::Integer),
-        json(&Json::Object(options.headers.clone()))?,
-        Value::or_null(seconds, Column::Integer),
+        json(&signature.args)?,
+        json(&signature.kwargs)?,
+        text("queue"),
+        text("exchange"),
+        text("routing_key"),
+        number("priority"),
+        option("headers").map_or_else(|| Ok("{}".to_owned().into()), json)?,
+        number("expires"),
     ])
 }
 
 /// In the model, one column is both the end of the schedule and when a message expires.
 fn expires_at(entry: &Entry) -> Value {
-    let message = match entry.options.expires {
-        Some(Expires::At(time)) => Some(time),
-        _ => None,
-    };
-    Value::or_null(entry.end_time.or(message), Column::Time)
+    let message = entry
+        .signature
+        .options
+        .get("expires")
+        .and_then(Json::as_str);
+    let message = message.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let time = entry.end_time.or(message.map(|time| time.to_utc()));
+    Value::or_null(time, Column::Time)
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Value, BeatError> {

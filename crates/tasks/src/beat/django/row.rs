@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
-use super::super::entry::{Entry, EntryOptions, Expires};
+use super::super::entry::Entry;
 use super::super::error::{BeatError, BeatErrorKind};
 use super::super::schedule::{Crontab, Schedule, Solar};
 use super::super::stores::database::{Column, Row, Value};
+use crate::signature::Signature;
 
 pub(super) const SELECT: &str = "SELECT t.name, t.task, t.args, t.kwargs, t.queue, t.exchange, t.routing_key, t.headers, \
      t.priority, t.expires, t.expire_seconds, t.one_off, t.start_time, t.last_run_at, t.total_run_count, t.date_changed, \
@@ -98,10 +99,11 @@ impl PeriodicTask {
 
     pub(super) fn into_entry(self) -> Result<Entry, BeatError> {
         let schedule = self.schedule()?;
-        let mut entry = Entry::new(&*self.name, &*self.task, schedule);
-        entry.args = json("args", self.args.as_deref())?;
-        entry.kwargs = json("kwargs", self.kwargs.as_deref())?;
-        entry.options = self.options()?;
+        let mut signature = Signature::new(&*self.task);
+        signature.args = json("args", self.args.as_deref())?;
+        signature.kwargs = json("kwargs", self.kwargs.as_deref())?;
+        signature.options = self.options()?;
+        let mut entry = Entry::new(&*self.name, schedule, signature);
         entry.one_off = self.one_off;
         entry.start_time = self.start_time;
         entry.end_time = self.expires;
@@ -114,31 +116,31 @@ impl PeriodicTask {
         Ok(entry)
     }
 
-    fn options(&self) -> Result<EntryOptions, BeatError> {
+    /// What `apply_async` takes.
+    fn options(&self) -> Result<Map<String, Json>, BeatError> {
         let mut headers: Map<String, Json> = json("headers", self.headers.as_deref())?;
         headers.insert("periodic_task_name".to_owned(), self.name.clone().into());
-        let seconds = self
-            .expire_seconds
-            .and_then(|seconds| u64::try_from(seconds).ok());
-        // None of zero seconds: Python takes that for none.
-        let after = seconds
-            .filter(|seconds| *seconds > 0)
-            .map(Duration::from_secs);
-        Ok(EntryOptions {
-            queue: self.queue.clone(),
-            exchange: self.exchange.clone(),
-            routing_key: self.routing_key.clone(),
-            priority: self
-                .priority
-                .map(|priority| {
-                    u8::try_from(priority).map_err(|_| {
-                        refused(format!("its priority {priority} is not from 0 to 255"))
-                    })
-                })
-                .transpose()?,
-            expires: self.expires.map(Expires::At).or(after.map(Expires::In)),
-            headers,
-        })
+        let priority = self.priority.map(|priority| {
+            u8::try_from(priority)
+                .map_err(|_| refused(format!("its priority {priority} is not from 0 to 255")))
+        });
+        let at = self
+            .expires
+            .map(|time| time.to_rfc3339_opts(SecondsFormat::AutoSi, false));
+        // One of zero seconds is none, in Python.
+        let after = self.expire_seconds.filter(|seconds| *seconds > 0);
+        let options: [(&str, Option<Json>); 6] = [
+            ("queue", self.queue.clone().map(Json::from)),
+            ("exchange", self.exchange.clone().map(Json::from)),
+            ("routing_key", self.routing_key.clone().map(Json::from)),
+            ("priority", priority.transpose()?.map(Json::from)),
+            ("expires", at.map(Json::from).or(after.map(Json::from))),
+            ("headers", Some(headers.into())),
+        ];
+        let said = options
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Ok(said.collect())
     }
 
     fn schedule(&self) -> Result<Schedule, BeatError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::time::Instant;
 
-use super::super::{Expires, MemoryStore, ScheduleStore as _};
+use super::super::{MemoryStore, ScheduleStore as _};
 use super::stage::{Broker, Running, TestClock, beat, cron, every, seconds};
 
 #[tokio::test(start_paused = true)]
@@ -30,7 +30,10 @@ async fn entries_are_sent_when_they_are_due() {
     ];
     assert_eq!(broker.dues(), dues);
     let (_, last) = broker.last().unwrap();
-    assert_eq!(last.headers()["celery_beat_task"], true);
+    assert_eq!(
+        last.signature().options["headers"]["celery_beat_task"],
+        true
+    );
     let recorded = store.load().await.unwrap();
     let counts: Vec<_> = recorded.iter().map(|entry| entry.total_run_count).collect();
     assert_eq!(counts, [3, 1]);
@@ -109,7 +112,7 @@ async fn one_off_entries_run_once_and_those_with_a_start_begin_then() {
     let (clock, broker) = (TestClock::at("2026-03-01T12:00:00Z"), Broker::new());
     let store = Arc::new(MemoryStore::new());
     let start = "2026-03-01T12:01:07Z".parse().unwrap();
-    let mut ends = every(15).expires(Duration::from_secs(9));
+    let mut ends = every(15);
     ends.end_time = Some("2026-03-01T12:00:20Z".parse().unwrap());
     let mut disabled = every(2);
     disabled.enabled = false;
@@ -138,8 +141,8 @@ async fn backend_cleanup_is_sent_at_four_with_half_a_day_to_run() {
     seconds(24 * 3600).await;
     running.stop().await;
     assert_eq!(broker.dues(), ["celery.backend_cleanup 04:00:00"]);
-    let options = broker.last().unwrap().1.entry.options;
-    assert_eq!(options.expires, Some(Expires::In(Duration::from_hours(12))));
+    let options = broker.last().unwrap().1.entry.signature.options;
+    assert_eq!(options["expires"], 43_200);
 }
 
 #[tokio::test(start_paused = true)]

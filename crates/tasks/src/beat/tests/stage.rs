@@ -11,8 +11,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::super::schedule::{Crontab, Schedule};
+use super::super::schedule::Crontab;
 use super::super::{Beat, BeatStore, Clock, Entry, Tick, TickSender};
+use crate::signature::Signature;
 
 /// A clock over tokio's paused time.
 #[derive(Debug)]
@@ -108,12 +109,13 @@ impl TickSender for Broker {
 }
 
 pub(super) fn every(seconds: u64) -> Entry {
-    let schedule = Schedule::every(Duration::from_secs(seconds));
-    Entry::new(format!("every {seconds}"), "task", schedule)
+    let schedule = Duration::from_secs(seconds);
+    Entry::new(format!("every {seconds}"), schedule, Signature::new("task"))
 }
 
 pub(super) fn cron(crontab: &str) -> Entry {
-    Entry::new("cron", "task", crontab.parse::<Crontab>().unwrap())
+    let crontab: Crontab = crontab.parse().unwrap();
+    Entry::new("cron", crontab, Signature::new("task"))
 }
 
 pub(super) fn beat(

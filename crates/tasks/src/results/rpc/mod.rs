@@ -126,6 +126,10 @@ impl ResultBackend for RpcResults {
         self.read().await
     }
 
+    fn allows_chords(&self) -> bool {
+        false
+    }
+
     async fn load(&self, id: &str) -> Result<Option<TaskMeta>, ResultError> {
         self.read().await?;
         Ok(self.inner.replies.of(id))

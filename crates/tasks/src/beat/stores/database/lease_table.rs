@@ -60,7 +60,8 @@ impl LeaseTable {
             let insert = Statement::new(insert, vec![name()]);
             self.tables.write(&[insert]).await.map(|_| ())
         };
-        self.prepared.get_or_try_init(prepare).await.map(|()| ())
+        self.prepared.get_or_try_init(prepare).await?;
+        Ok(())
     }
 
     pub(crate) async fn acquire(&self, time: Duration) -> Result<Option<Fence>, BeatError> {
