@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Error, Ident, Result};
 
-use crate::function::Function;
+use crate::function::{Context, Function};
 use crate::options::Options;
 
 pub(crate) fn expand(options: TokenStream, function: TokenStream) -> Result<TokenStream> {
@@ -58,7 +58,7 @@ fn methods(function: &Function) -> TokenStream {
     // Of another hygiene than the parameters, one of which may be called `app` as well.
     let app = Ident::new("app", Span::mixed_site());
     quote! {
-        #[allow(clippy::needless_pass_by_value, clippy::too_many_arguments, clippy::unused_async, dead_code)]
+        #[allow(clippy::needless_pass_by_value, clippy::too_many_arguments, clippy::unnecessary_wraps, clippy::unused_async, dead_code)]
         impl #name {
             /// Runs it here, in this process: what Celery does where a task is simply called.
             #(#attributes)*
@@ -104,6 +104,7 @@ fn task(options: &Options, function: &Function) -> TokenStream {
     let Function { types, returns, .. } = function;
     let value = &function.item.sig.ident;
     let parameters = function.parameters();
+    let register = register(function);
     let output = quote_spanned! { returns.span() =>
         <#returns as ::quintette_tasks::TaskReturn>::Output
     };
@@ -119,6 +120,8 @@ fn task(options: &Options, function: &Function) -> TokenStream {
                 > = ::quintette_tasks::Task::new(#name, &[#(#parameters),*])#calls;
                 &TASK
             }
+
+            #register
         }
 
         impl ::core::ops::Deref for #value {
@@ -130,6 +133,33 @@ fn task(options: &Options, function: &Function) -> TokenStream {
             fn deref(&self) -> &Self::Target {
                 ::quintette_tasks::SharedTask::task(*self)
             }
+        }
+    }
+}
+
+fn register(function: &Function) -> TokenStream {
+    let names = &function.names;
+    let returns = &function.returns;
+    let context = Ident::new("_context", Span::mixed_site());
+    let given = match function.context {
+        Some(Context::Borrowed) => quote!(&#context,),
+        Some(Context::Owned) => quote!(#context,),
+        None => TokenStream::new(),
+    };
+    let call = quote!(Self::run(#given #(#names),*));
+    let (with, run) = if function.item.sig.asyncness.is_some() {
+        let result = quote!(<#returns as ::quintette_tasks::TaskReturn>::into_result(#call.await));
+        (quote!(with), quote!(async move { #result }))
+    } else {
+        let result = quote!(<#returns as ::quintette_tasks::TaskReturn>::into_result(#call));
+        (quote!(with_blocking), result)
+    };
+    quote! {
+        fn register(self, tasks: ::quintette_tasks::worker::Tasks) -> ::quintette_tasks::worker::Tasks {
+            tasks.#with(
+                ::quintette_tasks::SharedTask::task(self),
+                |#context: ::quintette_tasks::worker::Context, (#(#names,)*)| #run,
+            )
         }
     }
 }

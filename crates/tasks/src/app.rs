@@ -98,6 +98,18 @@ fn broker(settings: &TaskSettings) -> Result<Arc<dyn Broker>, AppError> {
             let name = url.trim_start_matches("memory:").trim_matches('/');
             Ok(Arc::new(MemoryBroker::named(name)))
         }
+        #[cfg(feature = "redis")]
+        scheme if is_redis(scheme) => {
+            let (timeout, prefix) = (settings.visibility_timeout, &settings.global_keyprefix);
+            let broker = crate::brokers::RedisBroker::new(url, timeout, prefix)?;
+            Ok(Arc::new(broker))
+        }
+        #[cfg(feature = "amqp")]
+        "amqp" | "pyamqp" | "amqps" => Ok(Arc::new(crate::brokers::AmqpBroker::new(url)?)),
+        #[cfg(feature = "sqlite")]
+        "sqla+sqlite" | "sqlalchemy+sqlite" | "sqla+sqlite+pysqlite" => {
+            Ok(Arc::new(crate::brokers::SqlaBroker::new(url)?))
+        }
         scheme => Err(BrokerError::new(
             BrokerErrorKind::Configuration,
             format!("broker_url: nothing here speaks {scheme:?}; write amqp://, redis://, sqla+sqlite:/// or memory://"),
@@ -122,6 +134,12 @@ fn results(
         )
         .into()),
     }
+}
+
+#[cfg(feature = "redis")]
+fn is_redis(scheme: &str) -> bool {
+    let plain = scheme.split('+').next().unwrap_or_default();
+    matches!(plain, "redis" | "rediss")
 }
 
 /// This machine's name.

@@ -92,3 +92,13 @@ impl Arguments {
         format!("{} {kwargs}", write_array(self.args.iter()))
     }
 }
+
+/// JSON's null.
+pub(crate) fn null() -> RawJson {
+    RawJson::parse("null").expect("null is JSON")
+}
+
+/// A JSON list of what is JSON already; null where it would be nested too deeply to be read.
+pub(crate) fn list(elements: &[RawJson]) -> RawJson {
+    RawJson::parse(&write_array(elements)).unwrap_or_else(|_| null())
+}

@@ -4,12 +4,16 @@ mod app;
 mod arguments;
 pub mod beat;
 pub mod brokers;
-mod canvas;
+pub mod canvas;
 pub mod control;
+#[cfg(feature = "database")]
+mod database;
 mod error;
 pub mod events;
 mod outcome;
 pub mod protocol;
+#[cfg(feature = "redis")]
+mod redis;
 pub mod results;
 mod send;
 mod settings;
@@ -22,10 +26,10 @@ pub mod worker;
 pub use app::{App, AppError};
 pub use arguments::Arguments;
 pub use error::{Exception, TaskError};
-pub use outcome::{AsyncResult, OutcomeError};
+pub use outcome::{AsyncResult, GroupResult, OutcomeError};
 pub use send::SendError;
 pub use settings::TaskSettings;
 #[cfg(feature = "macros")]
 pub use shared_task::{SharedTask, TaskReturn, shared_task};
-pub use signature::Signature;
+pub use signature::{Options, RetryPolicy, Signature};
 pub use task::{Task, TaskOptions};

@@ -1,55 +1,93 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-
 use quintette_core::json::RawJson;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::app::App;
 use crate::error::Exception;
 use crate::results::{ResultBackend, ResultError, ResultErrorKind, State, TaskMeta};
+use crate::send::SendError;
 
-/// What becomes of a task that was sent. Celery's `AsyncResult`.
+mod group;
+mod join;
+mod revoke;
+mod tree;
+
+pub use group::GroupResult;
+pub(crate) use tree::ResultTree;
+
+/// What becomes of a task that was sent, or of a group. Celery's `AsyncResult`.
 pub struct AsyncResult<R = RawJson> {
     app: App,
-    id: String,
+    tree: ResultTree,
     types: PhantomData<fn() -> R>,
 }
 
 impl<R> AsyncResult<R> {
     /// Of a task by its id.
     pub fn new(app: &App, id: impl Into<String>) -> Self {
+        Self::of(app, ResultTree::task(id))
+    }
+
+    pub(crate) fn of(app: &App, tree: ResultTree) -> Self {
         Self {
             app: app.clone(),
-            id: id.into(),
+            tree,
             types: PhantomData,
         }
     }
 
-    /// The task's id.
+    /// Of what Celery writes as `[[id, parent], children]`: `result_from_tuple`. `None` for anything else.
+    pub fn from_tuple(app: &App, tuple: &Value) -> Option<Self> {
+        Some(Self::of(app, ResultTree::from_value(tuple)?))
+    }
+
+    /// `[[id, parent], children]`: Celery's `as_tuple`.
+    pub fn to_tuple(&self) -> Value {
+        self.tree.to_value()
+    }
+
+    /// The task's id, or the group's.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.tree.id
     }
 
     /// The same, with the type of the result.
     pub fn typed<T>(self) -> AsyncResult<T> {
-        AsyncResult {
-            app: self.app,
-            id: self.id,
-            types: PhantomData,
-        }
+        AsyncResult::of(&self.app, self.tree)
     }
 
-    /// Its state; PENDING where nothing is known of it.
+    /// What came before: of a chain, the step before; of a chord's body, its header. Known to whoever sent it.
+    pub fn parent(&self) -> Option<AsyncResult> {
+        let parent = self.tree.parent.as_deref()?;
+        Some(AsyncResult::of(&self.app, parent.clone()))
+    }
+
+    /// The group, where it is one.
+    pub fn group<T>(&self) -> Option<GroupResult<T>> {
+        self.tree.children.as_ref()?;
+        Some(GroupResult::of(&self.app, self.tree.clone()))
+    }
+
+    /// Its state; PENDING where nothing is known of it. A group has that of the first task that failed, or else of one that is not ready.
     ///
     /// # Errors
     ///
     /// Where no results are kept, or the store cannot be reached.
     pub async fn state(&self) -> Result<State, ResultError> {
-        Ok(self
-            .meta()
-            .await?
-            .map_or(State::Pending, |meta| meta.status))
+        let backend = backend(&self.app)?;
+        let mut unready = None;
+        for id in self.tree.task_ids() {
+            let meta = backend.load(id).await?;
+            match meta.map_or(State::Pending, |meta| meta.status) {
+                State::Success => {}
+                failed if failed.is_failure() => return Ok(failed),
+                other => unready = unready.or(Some(other)),
+            }
+        }
+        Ok(unready.unwrap_or(State::Success))
     }
 
     /// All that is stored of it.
@@ -58,30 +96,71 @@ impl<R> AsyncResult<R> {
     ///
     /// As [`state`](Self::state).
     pub async fn meta(&self) -> Result<Option<TaskMeta>, ResultError> {
-        self.backend()?.load(&self.id).await
+        backend(&self.app)?.load(self.id()).await
     }
 
-    /// Forgets the result.
+    /// The tasks that it began, as far as is stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`state`](Self::state).
+    pub async fn children(&self) -> Result<Vec<AsyncResult>, ResultError> {
+        if let Some(children) = &self.tree.children {
+            let children = children.iter();
+            return Ok(children
+                .map(|child| AsyncResult::of(&self.app, child.clone()))
+                .collect());
+        }
+        let meta = self.meta().await?;
+        let children = meta.map(|meta| meta.children).unwrap_or_default();
+        let children = children.iter();
+        Ok(children
+            .filter_map(|child| AsyncResult::from_tuple(&self.app, child))
+            .collect())
+    }
+
+    /// Forgets the result, and those of what came before.
     ///
     /// # Errors
     ///
     /// As [`state`](Self::state).
     pub async fn forget(&self) -> Result<(), ResultError> {
-        self.backend()?.forget(&self.id).await
+        let backend = backend(&self.app)?;
+        let mut next = Some(&self.tree);
+        while let Some(tree) = next {
+            for id in tree.task_ids() {
+                backend.forget(id).await?;
+            }
+            next = tree.parent.as_deref();
+        }
+        Ok(())
     }
 
-    fn backend(&self) -> Result<&dyn ResultBackend, ResultError> {
-        self.app.results().map(|results| &**results).ok_or_else(|| {
-            ResultError::new(
-                ResultErrorKind::Unsupported,
-                "results are not kept: set CELERY_RESULT_BACKEND, such as redis://127.0.0.1:6379/0",
-            )
-        })
+    /// Tells all workers not to run it, and with `terminate` to stop it if it runs.
+    ///
+    /// # Errors
+    ///
+    /// Where the broker cannot be reached.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before it returns, the workers may or may not have been told.
+    pub async fn revoke(&self, terminate: bool) -> Result<(), SendError> {
+        revoke::revoke(&self.app, &self.tree.task_ids(), terminate).await
     }
 }
 
+fn backend(app: &App) -> Result<&dyn ResultBackend, ResultError> {
+    app.results().map(|results| &**results).ok_or_else(|| {
+        ResultError::new(
+            ResultErrorKind::Unsupported,
+            "results are not kept: set CELERY_RESULT_BACKEND, such as redis://127.0.0.1:6379/0",
+        )
+    })
+}
+
 impl<R: DeserializeOwned> AsyncResult<R> {
-    /// Waits for the result, for ever where `timeout` is `None`.
+    /// Waits for the result, for ever where `timeout` is `None`. Of a group, it is the list of its tasks' results.
     ///
     /// # Errors
     ///
@@ -91,29 +170,22 @@ impl<R: DeserializeOwned> AsyncResult<R> {
     ///
     /// Nothing is lost: ask again.
     pub async fn get(&self, timeout: Option<Duration>) -> Result<R, OutcomeError> {
-        let meta = self
-            .backend()?
-            .wait(&self.id, timeout)
-            .await?
-            .ok_or(OutcomeError::TimedOut)?;
-        match meta.exception() {
-            Some(exception) => Err(OutcomeError::Failed(exception)),
-            None => Ok(meta.result.deserialize()?),
-        }
+        let result = join::join(&self.app, &self.tree, timeout).await?;
+        Ok(result.deserialize()?)
     }
 }
 
 impl<R> std::fmt::Debug for AsyncResult<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AsyncResult")
-            .field("id", &self.id)
+            .field("id", &self.id())
             .finish_non_exhaustive()
     }
 }
 
 impl<R> Clone for AsyncResult<R> {
     fn clone(&self) -> Self {
-        Self::new(&self.app, self.id.clone())
+        Self::of(&self.app, self.tree.clone())
     }
 }
 

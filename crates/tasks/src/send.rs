@@ -1,67 +1,126 @@
-//! From a signature to a message in a queue.
+//! From a signature to messages in queues.
 
-use std::borrow::Cow;
-
-use serde_json::Value;
-use uuid::Uuid;
+use futures_util::stream::{self, TryStreamExt};
+use quintette_core::json::JsonError;
 
 use crate::app::App;
-use crate::brokers::{BrokerError, Destination};
+use crate::brokers::{BrokerError, BrokerErrorKind};
+use crate::canvas::{CanvasError, Node, Planner};
 use crate::outcome::AsyncResult;
-use crate::protocol::{Body, InvalidBody, Message, Properties, TaskHeaders};
-use crate::signature::Signature;
+use crate::protocol::InvalidBody;
+use crate::protocol::compression::CompressionError;
+use crate::protocol::serializer::ContentError;
+use crate::results::ResultError;
+use crate::signature::{Options, Signature};
+
+mod call;
+mod moment;
+mod options;
+mod plan;
+
+pub(crate) use call::queue_of;
+pub(crate) use plan::{Call, Plan};
+
+/// How many messages are under way to the broker at once.
+const AT_ONCE: usize = 512;
 
 impl App {
-    /// Sends a call. Celery's `apply_async`.
+    /// Sends a call, or a canvas. Celery's `apply_async`.
+    ///
+    /// The result is that of the last task of a chain, of a chord's body, or of a group: the list of its tasks' results.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use quintette_tasks::{App, Signature, TaskSettings};
+    ///
+    /// let app = App::new(TaskSettings::default())?;
+    /// let call = Signature::new("shop.add").args((2, 3))?.queue("slow");
+    /// # if false {
+    /// let sent = app.send(&call).await?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
-    /// Options that make no sense, arguments that cannot be written, a broker that cannot be reached.
+    /// Options that make no sense, a canvas that cannot be sent, arguments that cannot be written, a broker (or, of a chord, a store)
+    /// that cannot be reached. Nothing has been sent then but for the last two.
     ///
     /// # Cancellation
     ///
-    /// Dropped before it returns, the task may or may not have been sent.
+    /// Dropped before it returns, the task may or may not have been sent; of a group, some of its tasks.
     pub async fn send(&self, signature: &Signature) -> Result<AsyncResult, SendError> {
-        let option = |name: &str| {
-            signature
-                .options
-                .get(name)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
-        let id = option("task_id").unwrap_or_else(|| Uuid::new_v4().to_string());
-        let headers = TaskHeaders {
-            task: signature.task.clone(),
-            id: id.clone(),
-            root_id: Some(id.clone()),
-            origin: Some(self.origin().to_owned()),
-            ..TaskHeaders::default()
-        };
-        let kwargs = signature.kwargs.iter();
-        let body = Body {
-            args: signature.args.clone(),
-            kwargs: kwargs
-                .map(|(name, value)| (name.as_str().into(), value.clone()))
-                .collect(),
-            ..Body::default()
-        };
-        let message = Message {
-            headers: headers.write(),
-            properties: Properties {
-                correlation_id: Some(id.clone()),
-                reply_to: Some(self.oid().to_owned()),
-                priority: Some(0),
-                ..Properties::default()
-            },
-            content_type: Cow::Borrowed("application/json"),
-            content_encoding: Cow::Borrowed("utf-8"),
-            body: body.to_json()?.as_str().to_owned().into(),
-        };
-        let queue = option("queue").unwrap_or_else(|| self.settings().task_default_queue.clone());
-        self.broker()
-            .publish(&message, &Destination::queue(self.queue(&queue)))
-            .await?;
-        Ok(AsyncResult::new(self, id))
+        let mut planner = Planner::new(self);
+        let node = Node::read(signature.clone())?;
+        let result = planner.apply(node, &crate::canvas::Given::default(), &Options::default())?;
+        self.carry_out(planner.finish()).await?;
+        Ok(AsyncResult::of(self, result))
+    }
+
+    /// Sends many calls, without waiting for one before the next. Returns their results in order.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send). Options and arguments of all are looked at before any is sent.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before it returns, any of them may or may not have been sent.
+    pub async fn send_all(&self, signatures: &[Signature]) -> Result<Vec<AsyncResult>, SendError> {
+        let mut planner = Planner::new(self);
+        let mut results = Vec::with_capacity(signatures.len());
+        for signature in signatures {
+            let node = Node::read(signature.clone())?;
+            let given = crate::canvas::Given::default();
+            let result = planner.apply(node, &given, &Options::default())?;
+            results.push(AsyncResult::of(self, result));
+        }
+        self.carry_out(planner.finish()).await?;
+        Ok(results)
+    }
+
+    /// Stores what chords need, and then sends.
+    pub(crate) async fn carry_out(&self, plan: Plan) -> Result<(), SendError> {
+        if let Some(results) = self.results() {
+            for (group, children) in &plan.groups {
+                results.save_group(group, children).await?;
+            }
+            if let Some(chords) = results.chords() {
+                for (group, size) in &plan.sizes {
+                    chords.set_size(group, *size).await?;
+                }
+            }
+        }
+        match plan.calls.as_slice() {
+            [one] => self.publish_call(one).await,
+            calls => {
+                stream::iter(calls.iter().map(Ok))
+                    .try_for_each_concurrent(AT_ONCE, |call| self.publish_call(call))
+                    .await
+            }
+        }
+    }
+
+    /// Hands a message over, again where the broker cannot be reached, as the call's policy says.
+    async fn publish_call(&self, call: &Call) -> Result<(), SendError> {
+        let mut wait = call.retry.interval_start;
+        let mut left = call.retry.max_retries;
+        loop {
+            match self
+                .broker()
+                .publish(&call.message, &call.destination)
+                .await
+            {
+                Err(error) if left > 0 && error.kind() == BrokerErrorKind::Unavailable => {
+                    tracing::warn!(%error, "the broker cannot be reached; trying again");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait + call.retry.interval_step).min(call.retry.interval_max);
+                    left -= 1;
+                }
+                other => return Ok(other?),
+            }
+        }
     }
 }
 
@@ -83,7 +142,25 @@ pub enum SendError {
         /// What is wrong with it.
         what: String,
     },
+    /// A canvas that cannot be sent.
+    #[error(transparent)]
+    Canvas(#[from] CanvasError),
+    /// Arguments that the serializer has no place for.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// A compression that is not built in.
+    #[error(transparent)]
+    Compression(#[from] CompressionError),
     /// The broker.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The store of results, which counts a chord's parts.
+    #[error(transparent)]
+    Results(#[from] ResultError),
+}
+
+impl From<JsonError> for SendError {
+    fn from(error: JsonError) -> Self {
+        Self::Body(error.into())
+    }
 }

@@ -29,6 +29,9 @@ pub struct TaskSettings {
     pub database_url: Option<SecretUrl>,
     /// `task_default_queue`: `celery` by default.
     pub task_default_queue: String,
+    /// `task_routes`: the options of tasks by their names, or by patterns with `*`; the first that fits counts, and what a call says goes before it.
+    /// None by default.
+    pub task_routes: Vec<(String, serde_json::Map<String, serde_json::Value>)>,
     /// `task_default_queue_type`: whether queues on `RabbitMQ` are quorum queues. Classic by default.
     pub quorum_queues: bool,
     /// `task_queue_max_priority`: the highest priority of `RabbitMQ`'s queues. None by default.
@@ -94,6 +97,7 @@ impl Default for TaskSettings {
             result_backend: None,
             database_url: None,
             task_default_queue: "celery".to_owned(),
+            task_routes: Vec::new(),
             quorum_queues: false,
             task_queue_max_priority: None,
             task_default_priority: None,
@@ -124,4 +128,34 @@ impl Default for TaskSettings {
             timezone: chrono_tz::UTC,
         }
     }
+}
+
+impl TaskSettings {
+    /// The route of a task.
+    pub(crate) fn route(&self, task: &str) -> Option<&serde_json::Map<String, serde_json::Value>> {
+        let fits = self
+            .task_routes
+            .iter()
+            .find(|(pattern, _)| fits(pattern, task));
+        fits.map(|(_, route)| route)
+    }
+}
+
+/// Whether a name fits a pattern in which `*` stands for any text.
+fn fits(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut name) = name.strip_prefix(start) else {
+        return false;
+    };
+    let mut parts: Vec<_> = rest.split('*').collect();
+    let end = parts.pop().unwrap_or_default();
+    for part in parts {
+        match name.split_once(part) {
+            Some((_, after)) => name = after,
+            None => return false,
+        }
+    }
+    name.ends_with(end)
 }

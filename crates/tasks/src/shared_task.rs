@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::error::TaskError;
 use crate::task::Task;
+use crate::worker::Tasks;
 
 /// A task that is a function: the value that [`#[shared_task]`](macro@crate::shared_task) puts in the function's place.
 pub trait SharedTask: Copy + Send + Sync + 'static {
@@ -14,6 +15,31 @@ pub trait SharedTask: Copy + Send + Sync + 'static {
 
     /// The task of the plain API.
     fn task(self) -> &'static Task<Self::Args, Self::Output>;
+
+    /// These tasks, and this one: what [`Tasks::shared`] calls.
+    #[must_use]
+    fn register(self, tasks: Tasks) -> Tasks;
+}
+
+impl Tasks {
+    /// A task that `#[shared_task]` has made of a function.
+    ///
+    /// ```
+    /// use quintette_tasks::worker::Tasks;
+    /// use quintette_tasks::{TaskError, shared_task};
+    ///
+    /// #[shared_task(name = "shop.add")]
+    /// async fn add(x: i64, y: i64) -> Result<i64, TaskError> {
+    ///     Ok(x + y)
+    /// }
+    ///
+    /// let tasks = Tasks::new().shared(add);
+    /// assert_eq!(tasks.names().collect::<Vec<_>>(), ["shop.add"]);
+    /// ```
+    #[must_use]
+    pub fn shared(self, task: impl SharedTask) -> Self {
+        task.register(self)
+    }
 }
 
 /// What a task's function may return: a `Result`.
@@ -74,7 +100,8 @@ impl<T: Serialize, E: Into<TaskError>> TaskReturn for Result<T, E> {
 /// Python may give arguments by the names of the parameters, and leave out those that are an `Option`. An `async fn` runs among the
 /// others; a `fn` is a blocking task, on a thread of its own. It returns a `Result`: of what can be written as JSON, and of an error
 /// that can become a [`TaskError`], as any [`std::error::Error`] can. Where the first parameter is `&Context` or `Context`, it is
-/// given the call's, as with Celery's `bind=True`. `run` is the function itself, for tests.
+/// given the call's, as with Celery's `bind=True`. `run` is the function itself, for tests. The name is that of a constant, so that no
+/// variable of the same module can have it.
 ///
 /// | option | Celery's | here |
 /// | --- | --- | --- |

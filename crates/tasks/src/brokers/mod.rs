@@ -1,7 +1,14 @@
 //! Where messages travel. One implementation for each of Celery's transports; object-safe, so `broker_url` chooses at run time.
 
+#[cfg(feature = "amqp")]
+mod amqp;
 mod error;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+mod routing;
+#[cfg(feature = "sqlite")]
+mod sqla;
 mod topology;
 
 use std::fmt;
@@ -11,8 +18,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use quintette_core::json::RawJson;
 
+#[cfg(feature = "amqp")]
+pub use amqp::AmqpBroker;
 pub use error::{BrokerError, BrokerErrorKind};
 pub use memory::MemoryBroker;
+#[cfg(feature = "redis")]
+pub use redis::RedisBroker;
+#[cfg(feature = "sqlite")]
+pub use sqla::SqlaBroker;
 pub use topology::{Destination, Exchange, ExchangeKind, Queue, QueueKind};
 
 use crate::protocol::Message;

@@ -1,7 +1,9 @@
 //! Events: what workers tell monitors such as Flower of themselves and of their tasks (`celery/events`).
 
+mod clock;
 mod dispatcher;
 
+pub use clock::Clock;
 pub use dispatcher::EventDispatcher;
 
 use crate::brokers::{Destination, Exchange, ExchangeKind};

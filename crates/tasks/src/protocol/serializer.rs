@@ -26,6 +26,10 @@ mod tests;
 #[cfg(feature = "yaml")]
 mod yaml;
 
+/// How deep values may nest: as deep as in JSON, so that what would be refused in the end does not fill the memory before.
+#[cfg(any(feature = "msgpack", feature = "yaml"))]
+const MAX_DEPTH: usize = 900;
+
 /// A way to write bodies that Celery knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -3,6 +3,8 @@
 mod error;
 mod memory;
 mod meta;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::fmt;
 use std::time::Duration;
@@ -81,6 +83,11 @@ pub trait ResultBackend: fmt::Debug + Send + Sync + 'static {
     /// Chords that the store counts by itself (Redis). `None`: they need `celery.chord_unlock`.
     fn chords(&self) -> Option<&dyn ChordCounter> {
         None
+    }
+
+    /// Whether chords can be made at all: whether anybody can ask for any result. Not so with RPC, where only the client can.
+    fn allows_chords(&self) -> bool {
+        true
     }
 
     /// Deletes what has expired, where the store does not do that by itself (`celery.backend_cleanup`).

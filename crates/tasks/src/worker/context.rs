@@ -168,13 +168,11 @@ impl Context {
     /// Dropped before it returns, the task may or may not have been sent.
     pub async fn send(&self, signature: &Signature) -> Result<AsyncResult, SendError> {
         let mut child = signature.clone();
-        let options = &mut child.options;
-        options
-            .entry("root_id")
-            .or_insert_with(|| self.root_id().into());
-        options
-            .entry("parent_id")
-            .or_insert_with(|| self.id().into());
+        for (name, id) in [("root_id", self.root_id()), ("parent_id", self.id())] {
+            if child.options.get(name).is_none() {
+                child.options.set(name, id);
+            }
+        }
         let sent = self.app.send(&child).await?;
         self.request
             .add_child(json!([[sent.id(), Value::Null], Value::Null]));

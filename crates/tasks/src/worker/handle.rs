@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
 
 use super::rate::{InvalidRate, Rate};
 use super::registry::Tasks;
-use super::request::Stop;
+use super::request::{Request, Stop};
 use super::state::{TimeLimits, WorkerState};
 use crate::app::App;
 use crate::brokers::{BrokerError, BrokerErrorKind, Queue};
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Resize,
     /// The rate limit of a task has changed.
     Rate(String),
+    /// The broker cannot keep a task until it is due.
+    Hold(Arc<Request>, DateTime<Utc>),
 }
 
 impl WorkerHandle {
@@ -90,6 +93,10 @@ impl WorkerHandle {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).map_err(|_| ending())?;
         answer.await.map_err(|_| ending())?
+    }
+
+    pub(crate) fn hold(&self, request: Arc<Request>, eta: DateTime<Utc>) {
+        let _ = self.commands.send(Command::Hold(request, eta));
     }
 
     /// Runs `n` more tasks at once. Celery's `pool_grow`.

@@ -14,19 +14,34 @@
 //! # }
 //! ```
 
+mod acks;
+mod agenda;
 mod clock;
 mod context;
+pub mod dead;
+mod dispatch;
 mod events;
+mod execute;
+mod finish;
 mod handle;
+mod limits;
+mod memory;
 mod outcome;
 mod rate;
 mod registry;
 mod remote;
 mod request;
+mod retry;
 mod revoked;
+mod run;
+mod services;
+mod shared;
 mod state;
+mod strategy;
+mod take;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -38,6 +53,7 @@ pub use handle::{Shutdown, WorkerHandle};
 pub use rate::{InvalidRate, Rate};
 pub use registry::Tasks;
 pub use request::{DeliveryInfo, Request, Stage};
+pub use run::WorkerError;
 pub use state::{TimeLimits, WorkerState};
 
 use crate::app::App;
@@ -50,6 +66,7 @@ pub struct Worker {
     handle: WorkerHandle,
     commands: mpsc::UnboundedReceiver<Command>,
     queues: Vec<Queue>,
+    soft_shutdown: Duration,
 }
 
 impl Worker {
@@ -69,6 +86,7 @@ impl Worker {
             handle,
             commands,
             queues,
+            soft_shutdown: Duration::ZERO,
         }
     }
 
@@ -101,6 +119,13 @@ impl Worker {
         );
         state.events.enable(settings.worker_send_task_events);
         self.handle.state = Arc::new(state);
+        self
+    }
+
+    /// How long a cold shutdown lets tasks finish before it drops them; not at all by default. Celery's `worker_soft_shutdown_timeout`.
+    #[must_use]
+    pub fn soft_shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.soft_shutdown = timeout;
         self
     }
 

@@ -87,6 +87,8 @@ pub(crate) struct Held {
     pub(crate) tag: u64,
     pub(crate) channel: Arc<dyn Channel>,
     pub(crate) acknowledged: AtomicBool,
+    /// Whether the broker counts deliveries.
+    pub(crate) counted: bool,
 }
 
 /// Why a task that runs is to end.
@@ -106,7 +108,7 @@ pub(crate) struct Control {
     soft: AtomicBool,
     soft_reached: Notify,
     soft_watched: AtomicBool,
-    /// Milliseconds of the hard limit, for a message.
+    /// For a blocking task, whose result is not waited for any more.
     pub(crate) revoked: AtomicBool,
 }
 
@@ -179,6 +181,7 @@ pub(crate) struct Parts {
     pub(crate) embed: Embed,
     pub(crate) properties: Properties,
     pub(crate) delivery_info: DeliveryInfo,
+    pub(crate) broker_counts: bool,
     pub(crate) eta: Option<DateTime<Utc>>,
     pub(crate) expires: Option<DateTime<Utc>>,
     pub(crate) hostname: Arc<str>,
@@ -203,6 +206,7 @@ impl Request {
                 tag: parts.tag,
                 channel: parts.channel,
                 acknowledged: AtomicBool::new(false),
+                counted: parts.broker_counts,
             },
             control: Control::default(),
             sequence: SEQUENCE.fetch_add(1, Ordering::Relaxed),

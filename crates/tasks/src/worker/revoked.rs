@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct RevokedIds {
     ids: HashSet<Arc<str>>,
     order: VecDeque<(SystemTime, Arc<str>)>,
+    /// How many lines the file may have grown by since it was written as a whole.
+    appended: usize,
 }
 
 /// A line of the file.
@@ -79,24 +81,48 @@ impl RevokedIds {
         Ok(())
     }
 
+    /// Keeps ids that were added: at the end of the file, which is written anew when it has grown.
+    pub(crate) fn keep(&mut self, path: &Path, added: &[Arc<str>]) -> io::Result<()> {
+        self.appended += added.len();
+        if self.appended > Self::MOST {
+            self.appended = 0;
+            return self.save(path);
+        }
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)?;
+        let newest = self.order.iter().rev().take(added.len());
+        let lines = newest.filter(|(_, id)| added.contains(id));
+        // A line that was cut off by a crash must not swallow the next one.
+        file.write_all(b"\n")?;
+        file.write_all(&lines_of(lines)?)?;
+        file.sync_data()
+    }
+
     /// One line of JSON for each id. The file is replaced as a whole: whoever reads it sees the old one or the new one.
     pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
-        let mut text = Vec::new();
-        for (at, id) in &self.order {
-            let at = at
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs_f64();
-            let id = std::borrow::Cow::Borrowed(&**id);
-            serde_json::to_writer(&mut text, &Line { id, at })?;
-            text.push(b'\n');
-        }
+        let text = lines_of(self.order.iter())?;
         let beside = path.with_extension(format!("{}.new", std::process::id()));
         let mut file = std::fs::File::create(&beside)?;
         file.write_all(&text)?;
         file.sync_all()?;
         std::fs::rename(&beside, path)
     }
+}
+
+fn lines_of<'a>(entries: impl Iterator<Item = &'a (SystemTime, Arc<str>)>) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    for (at, id) in entries {
+        let at = at
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
+        let id = std::borrow::Cow::Borrowed(&**id);
+        serde_json::to_writer(&mut text, &Line { id, at })?;
+        text.push(b'\n');
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -138,15 +164,17 @@ mod tests {
         revoked.add("a", at(100));
         revoked.add("b \"quoted\"", at(200));
         revoked.save(&path).unwrap();
+        revoked.add("c", at(300));
+        revoked.keep(&path, &["c".into()]).unwrap();
 
         let mut text = std::fs::read_to_string(&path).unwrap();
         text.insert_str(0, "{\"id\": 3\n");
         std::fs::write(&path, text).unwrap();
         let mut again = RevokedIds::default();
         again.load(&path, at(10_850)).unwrap();
-        assert_eq!(again.iter().collect::<Vec<_>>(), ["a", "b \"quoted\""]);
+        assert_eq!(again.iter().collect::<Vec<_>>(), ["a", "b \"quoted\"", "c"]);
         let mut later = RevokedIds::default();
         later.load(&path, at(10_950)).unwrap();
-        assert_eq!(later.iter().collect::<Vec<_>>(), ["b \"quoted\""]);
+        assert_eq!(later.iter().collect::<Vec<_>>(), ["b \"quoted\"", "c"]);
     }
 }

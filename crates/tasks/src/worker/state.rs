@@ -153,11 +153,13 @@ impl WorkerState {
     pub fn revoke(&self, ids: impl IntoIterator<Item = impl AsRef<str>>) {
         let now = SystemTime::now();
         let mut revoked = lock(&self.revoked);
+        let mut added: Vec<Arc<str>> = Vec::new();
         for id in ids {
             revoked.add(id.as_ref(), now);
+            added.push(id.as_ref().into());
         }
         if let Some(file) = &self.file
-            && let Err(error) = revoked.save(file)
+            && let Err(error) = revoked.keep(file, &added)
         {
             tracing::error!(
                 "worker_state_db {}: the ids of revoked tasks cannot be written, and will be forgotten when this worker ends: {error}",

@@ -2,7 +2,6 @@
 
 mod consumer;
 mod queues;
-mod routing;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::routing::Binding;
+use crate::brokers::routing::Binding;
 use crate::brokers::{Delivery, Exchange, ExchangeKind, Queue};
 use crate::protocol::Message;
 

@@ -6,7 +6,7 @@ use rmp::encode;
 
 use super::super::tokens::{Token, Tokens};
 use super::super::types::typed_bytes;
-use super::{ContentError, Serializer};
+use super::{ContentError, MAX_DEPTH, Serializer};
 
 pub(super) fn decode(body: &[u8]) -> Result<RawJson, ContentError> {
     let mut reader = Reader { rest: body };
@@ -17,6 +17,7 @@ pub(super) fn decode(body: &[u8]) -> Result<RawJson, ContentError> {
             .last_mut()
             .is_some_and(|container| container.begin(&mut out));
         match reader.item(&mut out, as_key)? {
+            Some(_) if open.len() == MAX_DEPTH => return Err(malformed("it is nested too deep")),
             Some(container) => open.push(container),
             None if as_key => out.push(':'),
             None => {}

@@ -9,7 +9,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::super::compression::MAX_EXPANDED;
 use super::super::tokens::{Token, Tokens};
-use super::{ContentError, Serializer};
+use super::{ContentError, MAX_DEPTH, Serializer};
 
 mod scalar;
 
@@ -146,6 +146,9 @@ impl Reader {
         }
         if self.begin() {
             return Err(malformed("a key that is no string"));
+        }
+        if self.open.len() == MAX_DEPTH {
+            return Err(malformed("it is nested too deep"));
         }
         self.open.push(Container {
             map,

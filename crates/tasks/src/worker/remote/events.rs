@@ -26,23 +26,17 @@ pub(crate) struct TaskEvents {
 }
 
 impl TaskEvents {
-    /// Tells monitors that the worker is there, sends its tasks' events from now on, and its heartbeat until the returned task is aborted.
-    pub(crate) fn start(
-        state: &Arc<WorkerState>,
-        dispatcher: &EventDispatcher,
-    ) -> tokio::task::JoinHandle<()> {
+    /// Tells monitors that the worker is there, sends its tasks' events from now on, and its heartbeat until it is dropped.
+    pub(crate) async fn run(state: Arc<WorkerState>, dispatcher: EventDispatcher) {
         state.events.set_sink(Box::new(Self {
             dispatcher: dispatcher.clone(),
-            state: Arc::downgrade(state),
+            state: Arc::downgrade(&state),
         }));
-        let (state, dispatcher) = (state.clone(), dispatcher.clone());
         heartbeat(&state, &dispatcher, "worker-online");
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(INTERVAL).await;
-                heartbeat(&state, &dispatcher, "worker-heartbeat");
-            }
-        })
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            heartbeat(&state, &dispatcher, "worker-heartbeat");
+        }
     }
 
     /// Tells monitors that the worker is gone.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::brokers::ExchangeKind;
+use super::ExchangeKind;
 
 /// A queue that is bound to an exchange.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,0 +1,244 @@
+//! Databases: of the broker `sqla+sqlite:///` and of results. The only room that names sqlx.
+
+mod run;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod statement;
+mod url;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quintette_core::settings::{DatabaseUrl, SqliteLocation};
+
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use self::run::run;
+#[cfg(feature = "sqlite")]
+use self::sqlite::SqliteFile;
+pub(crate) use self::statement::{Column, Statement, Value, Written, places};
+pub(crate) use self::url::parse as parse_url;
+
+/// How long a caller waits for a connection, or for a lock on a file.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many connections to a server there are at most.
+const CONNECTIONS: u32 = 8;
+
+/// What the kinds of databases write differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    expect(dead_code, reason = "only what is built in is ever named")
+)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+    Mysql,
+}
+
+/// A database. A cheap handle: clones share connections, which are made when they are needed.
+#[derive(Clone)]
+pub(crate) struct Database {
+    connections: Connections,
+    place: Arc<str>,
+}
+
+#[derive(Clone)]
+enum Connections {
+    #[cfg(feature = "sqlite")]
+    Sqlite(Arc<SqliteFile>),
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::PgPool),
+    #[cfg(feature = "mysql")]
+    Mysql(sqlx::MySqlPool),
+}
+
+/// Why a database did not do something.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{place}: {what}")]
+pub(crate) struct DatabaseError {
+    place: Arc<str>,
+    what: String,
+    #[source]
+    source: Option<Arc<sqlx::Error>>,
+    is_configuration: bool,
+}
+
+impl DatabaseError {
+    /// Whether the URL is what is wrong, so that trying again is of no use.
+    pub(crate) fn is_configuration(&self) -> bool {
+        self.is_configuration
+    }
+
+    /// Whether the database itself has answered, and will answer the same again.
+    pub(crate) fn is_answer(&self) -> bool {
+        matches!(self.source.as_deref(), Some(sqlx::Error::Database(_)))
+    }
+
+    pub(crate) fn configuration(place: &str, what: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            what: what.into(),
+            source: None,
+            is_configuration: true,
+        }
+    }
+}
+
+impl Database {
+    /// What a URL names. Nothing is connected before it is used.
+    pub(crate) fn new(url: &DatabaseUrl) -> Result<Self, DatabaseError> {
+        let place: Arc<str> = url.to_string().into();
+        let connections = match url {
+            #[cfg(feature = "sqlite")]
+            DatabaseUrl::Sqlite(SqliteLocation::File(path)) => {
+                Connections::Sqlite(Arc::new(SqliteFile::new(path)))
+            }
+            #[cfg(feature = "sqlite")]
+            DatabaseUrl::Sqlite(SqliteLocation::Memory) => {
+                return Err(DatabaseError::configuration(
+                    &place,
+                    "a database in memory is nobody else's; name a file, or write memory://",
+                ));
+            }
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(url) => {
+                let options = url.reveal().parse();
+                let options = options.map_err(|error| invalid(&place, &error))?;
+                let pool = sqlx::postgres::PgPoolOptions::new()
+                    .max_connections(CONNECTIONS)
+                    .acquire_timeout(PATIENCE);
+                Connections::Postgres(pool.connect_lazy_with(options))
+            }
+            #[cfg(feature = "mysql")]
+            DatabaseUrl::Mysql(url) => {
+                let options = url.reveal().parse::<sqlx::mysql::MySqlConnectOptions>();
+                let options = options.map_err(|error| invalid(&place, &error))?;
+                let pool = sqlx::mysql::MySqlPoolOptions::new()
+                    .max_connections(CONNECTIONS)
+                    .acquire_timeout(PATIENCE);
+                Connections::Mysql(pool.connect_lazy_with(options))
+            }
+            #[allow(unreachable_patterns, reason = "with all features there is no other")]
+            _ => {
+                return Err(DatabaseError::configuration(
+                    &place,
+                    "this program was built without that database: enable the feature \"sqlite\", \"postgres\" or \"mysql\" of quintette-tasks",
+                ));
+            }
+        };
+        Ok(Self { connections, place })
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self.connections {
+            #[cfg(feature = "sqlite")]
+            Connections::Sqlite(_) => Dialect::Sqlite,
+            #[cfg(feature = "postgres")]
+            Connections::Postgres(_) => Dialect::Postgres,
+            #[cfg(feature = "mysql")]
+            Connections::Mysql(_) => Dialect::Mysql,
+        }
+    }
+
+    /// Where it is; without its password.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The rows that a statement finds.
+    pub(crate) async fn read(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<Vec<Value>>, DatabaseError> {
+        let statements = [statement];
+        let read = match &self.connections {
+            #[cfg(feature = "sqlite")]
+            Connections::Sqlite(file) => file.read(&statements).await,
+            #[cfg(feature = "postgres")]
+            Connections::Postgres(pool) => match pool.acquire().await {
+                Ok(mut connection) => {
+                    run::<sqlx::Postgres>(&mut connection, Dialect::Postgres, &statements).await
+                }
+                Err(error) => Err(error),
+            },
+            #[cfg(feature = "mysql")]
+            Connections::Mysql(pool) => match pool.acquire().await {
+                Ok(mut connection) => {
+                    run::<sqlx::MySql>(&mut connection, Dialect::Mysql, &statements).await
+                }
+                Err(error) => Err(error),
+            },
+        };
+        let mut written = read.map_err(|error| self.failure(Arc::new(error)))?;
+        Ok(written.pop().unwrap_or_default().rows)
+    }
+
+    /// Carries out statements, together or not at all; answers with what each did.
+    ///
+    /// # Cancellation
+    ///
+    /// What the caller no longer waits for is done, or never begun.
+    pub(crate) async fn write(
+        &self,
+        statements: Vec<Statement>,
+    ) -> Result<Vec<Written>, DatabaseError> {
+        let written = match &self.connections {
+            #[cfg(feature = "sqlite")]
+            Connections::Sqlite(file) => file.write(statements).await,
+            #[cfg(feature = "postgres")]
+            Connections::Postgres(pool) => {
+                let written = async {
+                    let mut transaction = pool.begin().await?;
+                    let dialect = Dialect::Postgres;
+                    let written =
+                        run::<sqlx::Postgres>(&mut transaction, dialect, &statements).await?;
+                    transaction.commit().await.map(|()| written)
+                };
+                written.await.map_err(Arc::new)
+            }
+            #[cfg(feature = "mysql")]
+            Connections::Mysql(pool) => {
+                let written = async {
+                    let mut transaction = pool.begin().await?;
+                    let dialect = Dialect::Mysql;
+                    let written =
+                        run::<sqlx::MySql>(&mut transaction, dialect, &statements).await?;
+                    transaction.commit().await.map(|()| written)
+                };
+                written.await.map_err(Arc::new)
+            }
+        };
+        written.map_err(|error| self.failure(error))
+    }
+
+    /// Carries out one statement; answers with how many rows it changed.
+    pub(crate) async fn execute(&self, statement: Statement) -> Result<u64, DatabaseError> {
+        let written = self.write(vec![statement]).await?;
+        Ok(written.iter().map(|written| written.changed).sum())
+    }
+
+    fn failure(&self, error: Arc<sqlx::Error>) -> DatabaseError {
+        DatabaseError {
+            place: self.place.clone(),
+            what: error.to_string(),
+            source: Some(error),
+            is_configuration: false,
+        }
+    }
+}
+
+/// A URL's error is told without the URL, which may hold a password.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn invalid(place: &str, _error: &sqlx::Error) -> DatabaseError {
+    DatabaseError::configuration(
+        place,
+        "the URL cannot be read; write such as postgresql://user:password@host:5432/name, without options of Python's drivers",
+    )
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Database").field(&self.place).finish()
+    }
+}

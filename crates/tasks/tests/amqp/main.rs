@@ -1,0 +1,5 @@
+//! `RabbitMQ`, real ones.
+
+mod acknowledgements;
+mod queues;
+mod support;

@@ -1,0 +1,4 @@
+//! Redis as a broker and for results, beside servers that fail.
+
+mod broker;
+mod support;
