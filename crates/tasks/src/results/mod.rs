@@ -7,10 +7,10 @@ mod django;
 mod error;
 mod memory;
 mod meta;
-#[cfg(feature = "redis")]
-mod redis;
 #[cfg(feature = "database")]
 mod polling;
+#[cfg(feature = "redis")]
+mod redis;
 mod rpc;
 #[cfg(test)]
 pub(crate) mod tests;
