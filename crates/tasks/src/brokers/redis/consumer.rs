@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -35,6 +36,7 @@ const BROADCASTS: usize = 10_000;
 pub(super) struct RedisConsumer {
     session: Arc<Session>,
     batches: mpsc::Receiver<Result<Vec<Delivery>, Failure>>,
+    pump: JoinHandle<()>,
 }
 
 /// A broadcast: its channel and its text.
@@ -67,17 +69,20 @@ impl RedisConsumer {
         }
         if !options.no_ack {
             session.core.beat(&session.worker, true).await?;
-            let visibility = session.core.visibility;
-            tokio::spawn(watch(Arc::downgrade(&session), visibility));
         }
+        tokio::spawn(watch(Arc::downgrade(&session), session.core.visibility));
         let (batch, batches) = mpsc::channel(1);
         let pump = Pump {
             session: session.clone(),
             broadcasts,
             wait,
         };
-        tokio::spawn(pump.run(batch));
-        Ok(Self { session, batches })
+        let pump = tokio::spawn(pump.run(batch));
+        Ok(Self {
+            session,
+            batches,
+            pump,
+        })
     }
 }
 
@@ -113,15 +118,33 @@ impl Consumer for RedisConsumer {
     fn channel(&self) -> Arc<dyn Channel> {
         self.session.clone()
     }
+
+    async fn close(mut self: Box<Self>) {
+        let left = self.left();
+        self.session.return_all(left).await;
+        // It ends as soon as it sees that nobody wants its batches any more.
+        let _ = (&mut self.pump).await;
+    }
+}
+
+impl RedisConsumer {
+    /// What was taken and never asked for.
+    fn left(&mut self) -> Vec<Delivery> {
+        self.batches.close();
+        let mut left = Vec::new();
+        while let Ok(batch) = self.batches.try_recv() {
+            left.extend(batch.unwrap_or_default());
+        }
+        left
+    }
 }
 
 /// What was taken and never asked for goes back.
 impl Drop for RedisConsumer {
     fn drop(&mut self) {
-        self.batches.close();
-        let mut left = Vec::new();
-        while let Ok(batch) = self.batches.try_recv() {
-            left.extend(batch.unwrap_or_default());
+        let left = self.left();
+        if left.is_empty() {
+            return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let session = self.session.clone();
