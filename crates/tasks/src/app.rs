@@ -138,6 +138,12 @@ fn results(
     match url.reveal().split(':').next().unwrap_or_default() {
         "memory" | "cache+memory" => Ok(Some(Arc::new(MemoryResults::new(settings.result_expires)))),
         "disabled" => Ok(None),
+        #[cfg(feature = "redis")]
+        scheme if is_redis(scheme) => {
+            let (expires, prefix) = (settings.result_expires, &settings.result_global_keyprefix);
+            let results = crate::results::RedisResults::new(url.reveal(), expires, prefix)?;
+            Ok(Some(Arc::new(results)))
+        }
         "rpc" => Ok(Some(Arc::new(RpcResults::new(
             Arc::clone(broker),
             oid,

@@ -38,6 +38,8 @@ pub struct TaskSettings {
     pub task_queue_max_priority: Option<u8>,
     /// `task_default_priority`: of tasks that name none. 0 by default.
     pub task_default_priority: Option<u8>,
+    /// `task_inherit_parent_priority`: whether what comes after a task has its priority. `false` by default.
+    pub task_inherit_parent_priority: bool,
     /// `task_acks_late`: whether a message is acknowledged after its task has run and not before. `false` by default.
     pub task_acks_late: bool,
     /// `task_acks_on_failure_or_timeout`: whether a late acknowledgement is given to a task that failed, too. `true` by default.
@@ -86,6 +88,8 @@ pub struct TaskSettings {
     pub visibility_timeout: Duration,
     /// `broker_transport_options["global_keyprefix"]`: before each of the broker's keys in Redis. Empty by default.
     pub global_keyprefix: String,
+    /// `result_backend_transport_options["global_keyprefix"]`: before each key of results in Redis. Empty by default.
+    pub result_global_keyprefix: String,
     /// `timezone`: of crontabs. UTC by default.
     pub timezone: chrono_tz::Tz,
 }
@@ -101,6 +105,7 @@ impl Default for TaskSettings {
             quorum_queues: false,
             task_queue_max_priority: None,
             task_default_priority: None,
+            task_inherit_parent_priority: false,
             task_acks_late: false,
             task_acks_on_failure_or_timeout: true,
             task_ignore_result: false,
@@ -125,6 +130,7 @@ impl Default for TaskSettings {
             worker_delivery_limit: Some(5),
             visibility_timeout: Duration::from_hours(1),
             global_keyprefix: String::new(),
+            result_global_keyprefix: String::new(),
             timezone: chrono_tz::UTC,
         }
     }

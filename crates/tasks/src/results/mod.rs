@@ -3,6 +3,8 @@
 mod error;
 mod memory;
 mod meta;
+#[cfg(feature = "redis")]
+mod redis;
 mod rpc;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -15,6 +17,8 @@ use async_trait::async_trait;
 pub use error::{ResultError, ResultErrorKind};
 pub use memory::MemoryResults;
 pub use meta::{State, TaskMeta};
+#[cfg(feature = "redis")]
+pub use redis::RedisResults;
 pub use rpc::RpcResults;
 
 use crate::signature::Signature;

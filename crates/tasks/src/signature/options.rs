@@ -21,6 +21,11 @@ impl Options {
         self.read(name).ok().flatten()
     }
 
+    /// An option's value as `serde_json` has it: where numbers of any size need not be kept.
+    pub fn value(&self, name: &str) -> Option<Value> {
+        self.read(name).ok().flatten()
+    }
+
     /// An option's value as a type of the caller's.
     ///
     /// # Errors

@@ -1,7 +1,6 @@
 //! The program's entries, written as Django's models are.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value as Json;
 
 use super::super::entry::Entry;
 use super::super::error::{BeatError, BeatErrorKind};
@@ -76,13 +75,10 @@ pub(super) async fn statements(
 fn own_values(entry: &Entry, column: &str, schedule: i64) -> Result<Vec<Value>, BeatError> {
     let id = |of: &str| Value::or_null((of == column).then_some(schedule), Column::Integer);
     let signature = &entry.signature;
-    let option = |name: &str| signature.options.get(name);
-    let text = |name: &str| {
-        let text = option(name).and_then(Json::as_str);
-        Value::or_null(text.map(str::to_owned), Column::Text)
-    };
+    let options = &signature.options;
+    let text = |name: &str| Value::or_null(options.text(name), Column::Text);
     let number = |name: &str| {
-        let number = option(name).and_then(Json::as_f64);
+        let number = options.read::<f64>(name).ok().flatten();
         #[allow(clippy::cast_possible_truncation)] // whole seconds are all that the column holds
         Value::or_null(number.map(|number| number as i64), Column::Integer)
     };
@@ -98,19 +94,17 @@ fn own_values(entry: &Entry, column: &str, schedule: i64) -> Result<Vec<Value>, 
         text("exchange"),
         text("routing_key"),
         number("priority"),
-        option("headers").map_or_else(|| Ok("{}".to_owned().into()), json)?,
+        options
+            .get("headers")
+            .map_or_else(|| Ok("{}".to_owned().into()), json)?,
         number("expires"),
     ])
 }
 
 /// In the model, one column is both the end of the schedule and when a message expires.
 fn expires_at(entry: &Entry) -> Value {
-    let message = entry
-        .signature
-        .options
-        .get("expires")
-        .and_then(Json::as_str);
-    let message = message.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let message = entry.signature.options.text("expires");
+    let message = message.and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
     let time = entry.end_time.or(message.map(|time| time.to_utc()));
     Value::or_null(time, Column::Time)
 }

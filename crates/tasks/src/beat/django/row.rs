@@ -102,7 +102,7 @@ impl PeriodicTask {
         let mut signature = Signature::new(&*self.task);
         signature.args = json("args", self.args.as_deref())?;
         signature.kwargs = json("kwargs", self.kwargs.as_deref())?;
-        signature.options = self.options()?;
+        signature.options = self.options()?.into();
         let mut entry = Entry::new(&*self.name, schedule, signature);
         entry.one_off = self.one_off;
         entry.start_time = self.start_time;
