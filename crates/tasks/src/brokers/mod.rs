@@ -122,9 +122,6 @@ pub trait Consumer: Send + 'static {
 
     /// What acknowledges.
     fn channel(&self) -> Arc<dyn Channel>;
-
-    /// Ends in order: returns when what was taken and never asked for is back in its queue. What [`next`](Self::next) gave is still held.
-    async fn close(self: Box<Self>) {}
 }
 
 /// The way back to the broker for what a [`Consumer`] took. Tags are the consumer's own.

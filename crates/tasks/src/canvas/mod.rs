@@ -34,7 +34,7 @@ pub(crate) use after::{on_failure, on_success, part_done};
 pub(crate) use apply::{Given, Planner};
 pub use build::{chain, chord, chunks, group, map, starmap};
 pub(crate) use builtins::builtins;
-pub(crate) use link::{link, link_error};
+pub(crate) use link::{link, link_error, stamp};
 pub use node::CanvasError;
 pub(crate) use node::Node;
 pub(crate) use replace::replace;

@@ -130,6 +130,12 @@ fn maybe_list(value: &RawJson) -> Vec<RawJson> {
     }
 }
 
+impl Serialize for Options {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(&self.0)
+    }
+}
+
 impl From<IndexMap<String, RawJson>> for Options {
     fn from(options: IndexMap<String, RawJson>) -> Self {
         Self(options)

@@ -15,7 +15,7 @@ use crate::broker::ask;
 use crate::support::*;
 
 fn results(url: &str) -> RedisResults {
-    RedisResults::new(url, Some(Duration::from_secs(86_400)), "").unwrap()
+    RedisResults::new(url, Some(Duration::from_hours(24)), "").unwrap()
 }
 
 fn json(text: &str) -> RawJson {

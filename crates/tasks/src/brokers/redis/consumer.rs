@@ -6,7 +6,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -36,7 +35,6 @@ const BROADCASTS: usize = 10_000;
 pub(super) struct RedisConsumer {
     session: Arc<Session>,
     batches: mpsc::Receiver<Result<Vec<Delivery>, Failure>>,
-    pump: JoinHandle<()>,
 }
 
 /// A broadcast: its channel and its text.
@@ -77,12 +75,8 @@ impl RedisConsumer {
             broadcasts,
             wait,
         };
-        let pump = tokio::spawn(pump.run(batch));
-        Ok(Self {
-            session,
-            batches,
-            pump,
-        })
+        tokio::spawn(pump.run(batch));
+        Ok(Self { session, batches })
     }
 }
 
@@ -117,13 +111,6 @@ impl Consumer for RedisConsumer {
 
     fn channel(&self) -> Arc<dyn Channel> {
         self.session.clone()
-    }
-
-    async fn close(mut self: Box<Self>) {
-        let left = self.left();
-        self.session.return_all(left).await;
-        // It ends as soon as it sees that nobody wants its batches any more.
-        let _ = (&mut self.pump).await;
     }
 }
 
