@@ -3,6 +3,7 @@
 //! Every setting comes from the environment by its Django name. Each route is a few lines over the public API.
 
 mod accounts;
+mod beat;
 mod bench;
 mod context;
 mod csrf;
@@ -33,7 +34,11 @@ async fn main() -> ExitCode {
         .with_max_level(LevelFilter::WARN)
         .with_writer(std::io::stderr)
         .init();
-    match serve().await {
+    let done = match std::env::args().nth(1).as_deref() {
+        Some("beat") => beat::run().await,
+        _ => serve().await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("probe: {error}");

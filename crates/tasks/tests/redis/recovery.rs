@@ -24,7 +24,10 @@ async fn what_a_killed_worker_held_is_taken_by_another_within_seconds() {
             let mut consumer = consume(&broker, &["celery"], 300).await.unwrap();
             let taken = take(&mut consumer, 300).await;
             let acked = &taken[..100];
-            consumer.channel().ack(&tags(acked)).await.unwrap();
+            let channel = consumer.channel();
+            channel.ack(&tags(acked)).await.unwrap();
+            let far = chrono::Utc::now() + chrono::TimeDelta::hours(2);
+            assert!(channel.park(&taken[100], far).await.unwrap());
             let acked = texts(acked);
             // It would give back what it holds if it could.
             std::mem::forget(consumer);
@@ -35,12 +38,13 @@ async fn what_a_killed_worker_held_is_taken_by_another_within_seconds() {
     assert!(held(&redis).await >= 200);
 
     let counts = Arc::new(Mutex::new(Counts::new()));
-    work(&broker, "celery", |counts| counts.len() >= 1900, &counts).await;
-    let counts = counts.lock().unwrap();
-    assert_eq!(counts.len(), 1900);
+    work(&broker, "celery", |counts| counts.len() >= 1899, &counts).await;
+    let counts = counts.lock().unwrap().clone();
+    assert_eq!(counts.len(), 1899);
     assert!(counts.values().all(|count| *count == 1));
     assert!(acked.iter().all(|text| !counts.contains_key(text)));
-    assert_eq!(held(&redis).await, 0);
+    // What waits for its time goes on waiting.
+    assert_eq!(held(&redis).await, 1);
 }
 
 #[tokio::test]
@@ -191,7 +195,7 @@ async fn a_network_that_hangs_is_noticed_and_loses_nothing() {
     let counts = Arc::new(Mutex::new(Counts::new()));
     let all = |counts: &Counts| counts.keys().filter(|text| *text != "x").count() == 500;
     work(&broker, "celery", all, &counts).await;
-    let counts = counts.lock().unwrap();
+    let counts = counts.lock().unwrap().clone();
     assert!(
         counts
             .iter()
@@ -223,4 +227,40 @@ async fn a_server_that_is_killed_and_comes_back_has_lost_nothing() {
     working.await.unwrap();
     assert_eq!(counts.lock().unwrap().len(), 3000);
     until("nothing is held any more", async || held(&redis).await == 0).await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_acknowledged_comes_again_soon() {
+    let redis = Redis::start().unwrap();
+    let proxy = Proxy::before(redis.address()).unwrap();
+    let direct = broker(&redis.url());
+    let broken = broker(&format!("redis://{}/0", proxy.address()));
+    send(&direct, "celery", ["1".to_owned()]).await;
+    let mut consumer = consume(&broken, &["celery"], 1).await.unwrap();
+    let taken = take(&mut consumer, 1).await;
+    let channel = consumer.channel();
+    proxy.cut();
+    assert!(channel.ack(&tags(&taken)).await.is_err());
+    proxy.heal();
+    // Its worker lives, and renews what it still means to hold: not this.
+    let mut other = consume(&direct, &["celery"], 1).await.unwrap();
+    assert_eq!(texts(&take(&mut other, 1).await), ["1"]);
+    drop(channel);
+}
+
+#[tokio::test]
+async fn a_consumer_that_ends_gives_back_what_nobody_asked_for() {
+    let redis = Redis::start().unwrap();
+    let broker = broker(&redis.url());
+    send_numbers(&broker, "celery", 0..10).await;
+    let mut consumer = consume(&broker, &["celery"], 1).await.unwrap();
+    let channel = consumer.channel();
+    let taken = take(&mut consumer, 1).await;
+    channel.set_prefetch(8).await.unwrap();
+    until("more are taken", async || held(&redis).await == 8).await;
+    drop(consumer);
+    until("they are back", async || held(&redis).await == 1).await;
+    assert_eq!(broker.waiting("celery").await.unwrap(), 9);
+    channel.ack(&tags(&taken)).await.unwrap();
+    assert_eq!(held(&redis).await, 0);
 }

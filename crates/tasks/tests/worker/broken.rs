@@ -88,7 +88,10 @@ impl Broker for Line {
         options: ConsumeOptions,
     ) -> Result<Box<dyn Consumer>, BrokerError> {
         self.check()?;
-        self.prefetches.lock().unwrap().push(options.prefetch);
+        // Remote control takes without acknowledging.
+        if !options.no_ack {
+            self.prefetches.lock().unwrap().push(options.prefetch);
+        }
         let consumer = self.broker.consume(queues, options).await?;
         Ok(Box::new(OverLine {
             line: self.clone(),

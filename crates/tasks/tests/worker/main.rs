@@ -6,7 +6,12 @@ mod basics;
 mod broken;
 mod limits;
 mod orders;
+#[cfg(feature = "amqp")]
+mod rabbitmq;
+#[cfg(feature = "redis")]
+mod redis;
 mod retries;
+mod scenes;
 mod shutdown;
 mod site;
 mod times;

@@ -62,9 +62,9 @@ pub(super) async fn statements(
             format!("INSERT INTO django_celery_beat_periodictask ({columns}) VALUES ({marks})");
         return Ok(vec![Statement::new(sql, [values, other_values].concat())]);
     }
-    let columns: String = OWN.iter().map(|column| format!("{column} = ?, ")).collect();
+    let columns = OWN.join(" = ?, ");
     let sql = format!(
-        "UPDATE django_celery_beat_periodictask SET {columns}date_changed = ? WHERE name = ?"
+        "UPDATE django_celery_beat_periodictask SET {columns} = ?, date_changed = ? WHERE name = ?"
     );
     Ok(vec![Statement::new(
         sql,

@@ -84,8 +84,7 @@ impl ChordCounter for Core {
         let Some(Value::Array(entries)) = entries else {
             return Err(error("count a part of a chord", Failure::unexpected()));
         };
-        let entries = entries.iter().map(|entry| read_entry(entry));
-        let parts: Option<Vec<_>> = entries.collect();
+        let parts: Option<Vec<_>> = entries.iter().map(read_entry).collect();
         parts
             .map(ChordProgress::Complete)
             .ok_or_else(|| corrupt(part.group))
