@@ -44,10 +44,8 @@ impl Tick {
     /// The call as it is sent: under this run's id, and with the header `celery_beat_task` beside the entry's own.
     pub fn signature(&self) -> Signature {
         let signature = self.entry.signature.clone();
-        let mut headers = match signature.options.get("headers") {
-            Some(Value::Object(headers)) => headers.clone(),
-            _ => Map::new(),
-        };
+        let headers = signature.options.read::<Map<String, Value>>("headers");
+        let mut headers = headers.ok().flatten().unwrap_or_default();
         headers.insert("celery_beat_task".to_owned(), Value::Bool(true));
         signature
             .option("task_id", &*self.id)
@@ -130,8 +128,8 @@ mod tests {
         let mut run = tick("shop", "nightly", "2026-03-01T04:00:00Z");
         run.entry.signature = run.entry.signature.option("headers", json!({"own": 1}));
         let sent = run.signature();
-        assert_eq!(sent.options["task_id"], run.id);
-        let headers = &sent.options["headers"];
-        assert_eq!(*headers, json!({"own": 1, "celery_beat_task": true}));
+        assert_eq!(sent.options.text("task_id"), Some(run.id));
+        let headers: Value = sent.options.read("headers").unwrap().unwrap();
+        assert_eq!(headers, json!({"own": 1, "celery_beat_task": true}));
     }
 }
