@@ -27,7 +27,8 @@ class QuietHandler(WSGIRequestHandler):
 
     def finish(self):
         super().finish()
-        if int(self.headers.get("Content-Length") or 0) > LARGE:
+        # A connection that was closed without a request has no headers.
+        if hasattr(self, "headers") and int(self.headers.get("Content-Length") or 0) > LARGE:
             self.read_what_is_left()
 
     def read_what_is_left(self):

@@ -1,4 +1,5 @@
-"""The two sides of every test: `django(version, **settings)` and `probe(**settings)`; and the stores between them."""
+"""The two sides of every test: `django(version, **settings)` and `probe(**settings)`, and the stores between them; for tasks,
+`place`, where their brokers, workers and clients meet."""
 
 import functools
 import itertools
@@ -7,6 +8,7 @@ import subprocess
 
 import pytest
 
+import celerys
 import servers
 import stores
 from servers import REFERENCE, Server, ServerExited
@@ -27,12 +29,71 @@ def pytest_report_header(config):
     return lines
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if left_out := [item for item in items if not belongs(item)]:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = filter(belongs, items)
     if REFERENCE:
         for item in items:
             if marker := item.get_closest_marker("beyond_django"):
                 always = not marker.kwargs.get("sometimes", False)
                 item.add_marker(pytest.mark.xfail(reason="Django does not promise this", strict=always))
+
+
+def belongs(item):
+    """Whether a test of tasks is one for this place, this pair or this version."""
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    if "place" not in given:
+        return True
+    kind = given["place"]
+    places = item.get_closest_marker("places")
+    if places and kind not in places.args:
+        return False
+    client, worker = given.get("pair") or (given.get("client", celerys.PROBE), given.get("python", celerys.PROBE))
+    if item.get_closest_marker("to_the_probe") and worker != celerys.PROBE:
+        return False
+    return celerys.can_read(kind, client) and celerys.can_work(kind, worker)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed and "place" in getattr(item, "funcargs", {}):
+        report.sections.append(("the logs of workers and clients", item.funcargs["place"].log()))
+    return report
+
+
+@pytest.fixture(scope="session", params=celerys.KINDS)
+def place(request, tmp_path_factory):
+    """A broker and a store of results; tests of one follow each other, and share its workers."""
+    place = celerys.Place(request.param, tmp_path_factory.mktemp(request.param))
+    yield place
+    place.close()
+
+
+@pytest.fixture(params=celerys.pairs(), ids="-to-".join)
+def pair(request, place):
+    """A client, and a worker of the other language."""
+    client, worker = request.param
+    return celerys.Pair(place.client(client), place.worker(worker))
+
+
+@pytest.fixture(params=[celerys.PROBE, *celerys.versions()], ids="from-{}".format)
+def client(request, place):
+    """Who sends a canvas."""
+    return place.client(request.param)
+
+
+@pytest.fixture(params=celerys.versions(), ids="with-{}".format)
+def python(request, place):
+    """A Python worker, of either Celery."""
+    return place.worker(request.param)
+
+
+@pytest.fixture
+def rust(place):
+    """The probe's worker."""
+    return place.worker(celerys.PROBE)
 
 
 @pytest.fixture(scope="module")

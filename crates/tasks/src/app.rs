@@ -4,7 +4,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::brokers::{Broker, BrokerError, BrokerErrorKind, MemoryBroker, Queue, QueueKind};
-use crate::results::{MemoryResults, ResultBackend, ResultError, ResultErrorKind};
+use crate::results::{MemoryResults, ResultBackend, ResultError, ResultErrorKind, RpcResults};
 use crate::settings::TaskSettings;
 
 /// A client of a broker and of a store of results. Celery's `app`.
@@ -31,8 +31,9 @@ impl App {
     /// A URL that nothing here speaks, or whose feature is not built in.
     pub fn new(settings: TaskSettings) -> Result<Self, AppError> {
         let broker = broker(&settings)?;
-        let results = results(&settings, &broker)?;
-        Ok(Self::with(settings, broker, results))
+        let oid = Uuid::new_v4().to_string();
+        let results = results(&settings, &broker, &oid)?;
+        Ok(Self::assemble(settings, broker, results, oid))
     }
 
     /// A broker and a backend of the caller's own.
@@ -41,8 +42,16 @@ impl App {
         broker: Arc<dyn Broker>,
         results: Option<Arc<dyn ResultBackend>>,
     ) -> Self {
+        Self::assemble(settings, broker, results, Uuid::new_v4().to_string())
+    }
+
+    fn assemble(
+        settings: TaskSettings,
+        broker: Arc<dyn Broker>,
+        results: Option<Arc<dyn ResultBackend>>,
+        oid: String,
+    ) -> Self {
         let origin = format!("gen{}@{}", std::process::id(), hostname());
-        let oid = Uuid::new_v4().to_string();
         Self {
             inner: Arc::new(Inner {
                 settings,
@@ -120,14 +129,46 @@ fn broker(settings: &TaskSettings) -> Result<Arc<dyn Broker>, AppError> {
 
 fn results(
     settings: &TaskSettings,
-    _broker: &Arc<dyn Broker>,
+    broker: &Arc<dyn Broker>,
+    oid: &str,
 ) -> Result<Option<Arc<dyn ResultBackend>>, AppError> {
     let Some(url) = &settings.result_backend else {
         return Ok(None);
     };
     match url.reveal().split(':').next().unwrap_or_default() {
+        #[cfg(feature = "database")]
+        scheme if scheme.starts_with("db+") => {
+            let results = crate::results::DatabaseResults::new(url.reveal(), settings.result_expires)?;
+            Ok(Some(Arc::new(if settings.result_serializer == "pickle" {
+                results.with_pickles()
+            } else {
+                results
+            })))
+        }
+        #[cfg(feature = "database")]
+        "django-db" => {
+            let database = settings.database_url.as_ref().ok_or_else(|| {
+                ResultError::new(
+                    ResultErrorKind::Configuration,
+                    "result_backend: django-db keeps results in the database of DATABASE_URL, which is not set",
+                )
+            })?;
+            let results = crate::results::DjangoResults::new(database, settings.result_expires)?;
+            Ok(Some(Arc::new(results)))
+        }
         "memory" | "cache+memory" => Ok(Some(Arc::new(MemoryResults::new(settings.result_expires)))),
         "disabled" => Ok(None),
+        #[cfg(feature = "redis")]
+        scheme if is_redis(scheme) => {
+            let (expires, prefix) = (settings.result_expires, &settings.result_global_keyprefix);
+            let results = crate::results::RedisResults::new(url.reveal(), expires, prefix)?;
+            Ok(Some(Arc::new(results)))
+        }
+        "rpc" => Ok(Some(Arc::new(RpcResults::new(
+            Arc::clone(broker),
+            oid,
+            settings.result_expires,
+        )))),
         scheme => Err(ResultError::new(
             ResultErrorKind::Configuration,
             format!("result_backend: nothing here speaks {scheme:?}; write redis://, rpc://, db+sqlite:///, django-db or memory://"),

@@ -6,16 +6,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::app::App;
+use crate::brokers::BrokerError;
 use crate::error::Exception;
 use crate::results::{ResultBackend, ResultError, ResultErrorKind, State, TaskMeta};
-use crate::send::SendError;
 
 mod group;
 mod join;
-mod revoke;
 mod tree;
 
 pub use group::GroupResult;
+pub(crate) use join::{Joined, look, together};
 pub(crate) use tree::ResultTree;
 
 /// What becomes of a task that was sent, or of a group. Celery's `AsyncResult`.
@@ -145,8 +145,9 @@ impl<R> AsyncResult<R> {
     /// # Cancellation
     ///
     /// Dropped before it returns, the workers may or may not have been told.
-    pub async fn revoke(&self, terminate: bool) -> Result<(), SendError> {
-        revoke::revoke(&self.app, &self.tree.task_ids(), terminate).await
+    pub async fn revoke(&self, terminate: bool) -> Result<(), BrokerError> {
+        let ids = self.tree.task_ids();
+        self.app.control().revoke(ids, terminate).await
     }
 }
 

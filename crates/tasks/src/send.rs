@@ -83,6 +83,7 @@ impl App {
     /// Stores what chords need, and then sends.
     pub(crate) async fn carry_out(&self, plan: Plan) -> Result<(), SendError> {
         if let Some(results) = self.results() {
+            results.before_sending().await?;
             for (group, children) in &plan.groups {
                 results.save_group(group, children).await?;
             }

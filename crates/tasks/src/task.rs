@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::app::App;
+use crate::canvas;
 use crate::outcome::AsyncResult;
 use crate::send::SendError;
-use crate::signature::Signature;
+use crate::signature::{Options, Signature};
 
 /// A task's name, with the types of its arguments and of its result, and how it is to be run.
 ///
@@ -226,12 +227,82 @@ impl<A: Serialize, R> Task<A, R> {
             signature = signature.queue(queue);
         }
         if let Some(priority) = self.options.priority {
-            signature = signature.option("priority", priority);
+            signature = signature.priority(priority);
         }
         if self.options.ignore_result == Some(true) {
-            signature = signature.option("ignore_result", true);
+            signature = signature.ignore_result(true);
+        }
+        if let Some(limit) = self.options.time_limit {
+            signature = signature.time_limit(limit);
+        }
+        if let Some(limit) = self.options.soft_time_limit {
+            signature = signature.soft_time_limit(limit);
         }
         Ok(signature)
+    }
+
+    /// The same, but it takes no result of what came before. Celery's `.si()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`s`](Self::s).
+    pub fn si(&self, args: A) -> Result<Signature, SendError> {
+        Ok(self.s(args)?.immutable())
+    }
+
+    /// A call with each of these as its arguments, one after the other, in one worker. Celery's `.starmap()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`s`](Self::s).
+    pub fn starmap(&self, items: impl IntoIterator<Item = A>) -> Result<Signature, SendError> {
+        Ok(canvas::starmap(&Signature::new(self.name), items)?)
+    }
+
+    /// The same in parts of so many, each of which may run in another worker. Celery's `.chunks()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`s`](Self::s), and parts of none.
+    pub fn chunks(
+        &self,
+        items: impl IntoIterator<Item = A>,
+        size: usize,
+    ) -> Result<Signature, SendError> {
+        canvas::chunks(&Signature::new(self.name), items, size)
+    }
+
+    /// Sends it with options, over the task's own. Celery's `.apply_async()`.
+    ///
+    /// ```no_run
+    /// use quintette_tasks::{App, Options, Task};
+    /// use serde_json::json;
+    ///
+    /// static ADD: Task<(i64, i64), i64> = Task::new("shop.add", &["x", "y"]);
+    /// # async fn run(app: &App) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut options = Options::default();
+    /// options.set("countdown", &10);
+    /// let sum = ADD.apply_async(app, (2, 3), &options).await?.get(None).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`App::send`].
+    ///
+    /// # Cancellation
+    ///
+    /// As [`App::send`].
+    pub async fn apply_async(
+        &self,
+        app: &App,
+        args: A,
+        options: &Options,
+    ) -> Result<AsyncResult<R>, SendError> {
+        let mut signature = self.s(args)?;
+        signature.options.update(options);
+        Ok(app.send(&signature).await?.typed())
     }
 
     /// Sends it. Celery's `.delay()`.

@@ -40,6 +40,8 @@ globals().update(settings_from(os.environ))
 
 if globals().get("AUTH_USER_MODEL") == "accounts.Customer":
     INSTALLED_APPS.append("accounts")
+if os.environ.get("CELERY_RESULT_BACKEND") == "django-db":
+    INSTALLED_APPS.append("django_celery_results")
 
 MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
 if "SESSION_EXPIRE_SECONDS" in globals():

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Origin, Problem, SettingsError};
 use super::reader::{Given, Layer, Reader};
-use super::{Settings, names, value};
+use super::{CelerySettings, Settings, names, value};
 
 /// The variable that names the settings file.
 const FILE_VARIABLE: &str = "QUINTETTE_SETTINGS";
@@ -123,6 +123,15 @@ impl Loader {
     /// setting, and what [`Settings::check`] finds.
     pub fn load(self) -> Result<Settings, SettingsError> {
         Reader::new([self.environment, self.files, self.defaults], self.problems).settings()
+    }
+
+    /// Parses Celery's settings and `DATABASE_URL` alone: a worker needs no `SECRET_KEY`, and nothing of the others is looked at but their names.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong: a file that cannot be read, an unknown name, a value that does not fit its setting.
+    pub fn load_celery(self) -> Result<CelerySettings, SettingsError> {
+        Reader::new([self.environment, self.files, self.defaults], self.problems).celery_settings()
     }
 
     fn add_toml(&mut self, text: &str, origin: &Origin) {

@@ -11,7 +11,7 @@
 //! | the environment | each setting by its name: strings as they are, anything else as JSON, or in Python's spelling of true, false and nothing |
 //!
 //! A later row counts over an earlier one. An unknown name in the file is an error that suggests the nearest known one, and so is
-//! an unknown variable that begins with `SESSION_`; settings of Django's that nothing here reads are passed over.
+//! an unknown variable that begins with `SESSION_` or `CELERY_`; settings of Django's and Celery's that nothing here reads are passed over.
 //!
 //! ```toml
 //! # settings.toml. What belongs to no [table] stands above the first.
@@ -30,6 +30,9 @@
 
 mod auth;
 mod caches;
+mod celery;
+mod celery_names;
+mod celery_reader;
 mod check;
 mod cookie;
 mod database_url;
@@ -53,6 +56,7 @@ use crate::signing::{Keys, SecretKey};
 
 pub use auth::{PasswordValidatorSettings, UserModel};
 pub use caches::{CacheBackend, CacheSettings, MemcachedClient};
+pub use celery::CelerySettings;
 pub use cookie::{CookieName, SameSite};
 pub use database_url::{DatabaseUrl, SecretUrl, SqliteLocation};
 pub use deploy::Warning;
@@ -225,6 +229,9 @@ pub struct Settings {
     pub media_url: String,
     /// `LANGUAGE_CODE`: the site's language, for templates. `en-us` by default.
     pub language_code: String,
+
+    /// Celery's settings, each with `CELERY_` before its name.
+    pub celery: CelerySettings,
 }
 
 impl Settings {
@@ -294,6 +301,7 @@ impl Settings {
             static_url: None,
             media_url: String::new(),
             language_code: "en-us".to_owned(),
+            celery: CelerySettings::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The names of all settings, and the nearest one to a name that is none.
 
+use super::celery_names;
+
 /// How an environment variable's text is understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -9,7 +11,7 @@ pub(super) enum Form {
     Json,
 }
 
-/// Every setting that is read here.
+/// Every setting of Django's that is read here, and of ours.
 const KNOWN: &[(&str, Form)] = &[
     ("ALLOWED_HOSTS", Form::Json),
     ("AUTHENTICATION_BACKENDS", Form::Json),
@@ -80,9 +82,11 @@ const KNOWN: &[(&str, Form)] = &[
 ];
 
 /// Settings whose value may hold a secret, and so is never shown.
-const SECRET: [&str; 5] = [
+const SECRET: [&str; 7] = [
     "CACHES",
     "CACHE_URL",
+    "CELERY_BROKER_URL",
+    "CELERY_RESULT_BACKEND",
     "DATABASE_URL",
     "SECRET_KEY",
     "SECRET_KEY_FALLBACKS",
@@ -91,11 +95,10 @@ const SECRET: [&str; 5] = [
 /// Variables of other programs that begin like ours. X11 session managers set the first in every terminal of a desktop.
 const OF_OTHER_PROGRAMS: [&str; 1] = ["SESSION_MANAGER"];
 
-/// Families of Django's and Celery's settings that none of ours belongs to, so that a typing error in ours is not mistaken for one.
+/// Families of Django's settings that none of ours belongs to, so that a typing error in ours is not mistaken for one.
 const OTHER_FAMILIES: &[&str] = &[
     "ADMIN",
     "CACHE_MIDDLEWARE_",
-    "CELERY_",
     "DATE_",
     "DATETIME_",
     "DEFAULT_",
@@ -180,10 +183,14 @@ const OTHER_SETTINGS: &[&str] = &[
     "YEAR_MONTH_FORMAT",
 ];
 
+/// Every setting that is read here, Celery's among them.
+fn known() -> impl Iterator<Item = &'static (&'static str, Form)> {
+    KNOWN.iter().chain(celery_names::KNOWN)
+}
+
 /// How a setting of ours is written in the environment; `None` where the name is none of ours.
 pub(super) fn form(name: &str) -> Option<Form> {
-    KNOWN
-        .iter()
+    known()
         .find(|(known, _)| *known == name)
         .map(|(_, form)| *form)
 }
@@ -192,12 +199,15 @@ pub(super) fn form(name: &str) -> Option<Form> {
 pub(super) fn is_of_django(name: &str) -> bool {
     form(name).is_none()
         && (OTHER_SETTINGS.contains(&name)
+            || celery_names::is_of_celery(name)
             || OTHER_FAMILIES.iter().any(|family| name.starts_with(family)))
 }
 
 /// Whether an environment variable that is no setting claims to be one.
 pub(super) fn is_unknown_variable(name: &str) -> bool {
-    name.starts_with("SESSION_") && form(name).is_none() && !OF_OTHER_PROGRAMS.contains(&name)
+    let of_session =
+        name.starts_with("SESSION_") && form(name).is_none() && !OF_OTHER_PROGRAMS.contains(&name);
+    of_session || celery_names::is_unknown_variable(name)
 }
 
 /// Whether the value of a setting may hold a secret.
@@ -207,7 +217,12 @@ pub(super) fn is_secret(name: &str) -> bool {
 
 /// What to say of a name that is no setting.
 pub(super) fn unknown(name: &str) -> String {
-    match nearest(name, KNOWN.iter().map(|(known, _)| *known)) {
+    let is_of_celery = |name: &str| name.to_ascii_uppercase().starts_with("CELERY");
+    // TIMEZONE is Django's TIME_ZONE misspelt, though it is a word of Celery's name.
+    let of_its_kind = known()
+        .map(|(known, _)| *known)
+        .filter(|known| is_of_celery(known) == is_of_celery(name));
+    match nearest(name, of_its_kind) {
         Some(known) => format!("there is no setting of this name; did you mean {known}?"),
         None => "there is no setting of this name".to_owned(),
     }
@@ -280,6 +295,8 @@ mod tests {
             ("ALLOWED_HOST", "ALLOWED_HOSTS"),
             ("DATABASE_ULR", "DATABASE_URL"),
             ("TIMEZONE", "TIME_ZONE"),
+            ("CELERY_ACKS_LATE", "CELERY_TASK_ACKS_LATE"),
+            ("CELERY_BROKER_ULR", "CELERY_BROKER_URL"),
         ] {
             assert!(
                 unknown(typed).contains(&format!("did you mean {meant}?")),

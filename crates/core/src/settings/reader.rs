@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::auth::UserModel;
 use super::caches::{self, CacheSettings};
+use super::celery::CelerySettings;
 use super::cookie::{CookieName, SameSite};
 use super::database_url::DatabaseUrl;
 use super::error::{Origin, Problem, SettingsError};
@@ -50,6 +51,17 @@ impl Reader {
         SettingsError::unless_empty(self.problems).map(|()| settings)
     }
 
+    /// Parses Celery's settings and `DATABASE_URL`, and looks at no other.
+    pub(super) fn celery_settings(mut self) -> Result<CelerySettings, SettingsError> {
+        let mut settings = self.celery();
+        self.read(
+            "DATABASE_URL",
+            &mut settings.database_url,
+            value::optional(DatabaseUrl::from_value),
+        );
+        SettingsError::unless_empty(self.problems).map(|()| settings)
+    }
+
     fn parse(&mut self) -> Settings {
         // Without a secret there is a problem, and then nobody is given these settings.
         let mut settings = Settings::new(self.secret_key().unwrap_or_default());
@@ -63,6 +75,11 @@ impl Reader {
         self.messages(&mut settings);
         self.templates(&mut settings);
         settings.caches = self.caches();
+        settings.celery = self.celery();
+        settings
+            .celery
+            .database_url
+            .clone_from(&settings.database_url);
         settings
     }
 
@@ -358,7 +375,12 @@ impl Reader {
         }
     }
 
-    fn read<T>(&mut self, name: &str, slot: &mut T, parse: impl Fn(&Value) -> Result<T, String>) {
+    pub(super) fn read<T>(
+        &mut self,
+        name: &str,
+        slot: &mut T,
+        parse: impl Fn(&Value) -> Result<T, String>,
+    ) {
         let Some(given) = self.given(name) else {
             return;
         };

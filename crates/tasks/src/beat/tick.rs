@@ -44,8 +44,10 @@ impl Tick {
     /// The call as it is sent: under this run's id, and with the header `celery_beat_task` beside the entry's own.
     pub fn signature(&self) -> Signature {
         let signature = self.entry.signature.clone();
-        let headers = signature.options.read::<Map<String, Value>>("headers");
-        let mut headers = headers.ok().flatten().unwrap_or_default();
+        let mut headers = match signature.options.value("headers") {
+            Some(Value::Object(headers)) => headers,
+            _ => Map::new(),
+        };
         headers.insert("celery_beat_task".to_owned(), Value::Bool(true));
         signature
             .option("task_id", &*self.id)
@@ -129,7 +131,7 @@ mod tests {
         run.entry.signature = run.entry.signature.option("headers", json!({"own": 1}));
         let sent = run.signature();
         assert_eq!(sent.options.text("task_id"), Some(run.id));
-        let headers: Value = sent.options.read("headers").unwrap().unwrap();
+        let headers = sent.options.value("headers").unwrap();
         assert_eq!(headers, json!({"own": 1, "celery_beat_task": true}));
     }
 }

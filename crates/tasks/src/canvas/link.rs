@@ -81,3 +81,47 @@ fn as_immutable(callback: &RawJson) -> RawJson {
         .and_then(|signature| signature.to_json().ok())
         .unwrap_or_else(|| callback.clone())
 }
+
+/// `signature.stamp(name=value)`: it, what is in it, and what is linked to it.
+pub(crate) fn stamp(signature: &mut Signature, name: &str, value: &serde_json::Value) {
+    within(signature, |node| stamp_node(node, name, value));
+}
+
+fn stamp_node(node: &mut Node, name: &str, value: &serde_json::Value) {
+    stamp_links(node, "link", name, value);
+    stamp_links(node, "link_error", name, value);
+    match node {
+        Node::Task(signature) => {
+            let options = &mut signature.options;
+            let mut stamps = options.stamp_names();
+            if !stamps.iter().any(|stamp| stamp == name) {
+                stamps.push(name.to_owned());
+            }
+            options.set(name, value);
+            options.set("stamped_headers", &stamps);
+        }
+        Node::Chain(steps) | Node::Group(steps) => {
+            let tasks = steps.tasks.iter_mut();
+            tasks.for_each(|task| stamp_node(task, name, value));
+        }
+        Node::Chord(chord) => {
+            let tasks = chord.header.iter_mut().chain(&mut chord.body);
+            tasks.for_each(|task| stamp_node(task, name, value));
+        }
+    }
+}
+
+fn stamp_links(node: &mut Node, links: &str, name: &str, value: &serde_json::Value) {
+    let options = &mut node.signature_mut().options;
+    let stamped = options.list(links).into_iter().map(|json| {
+        let mut link = Signature::from_json(&json).ok()?;
+        stamp(&mut link, name, value);
+        link.to_json().ok()
+    });
+    // A link that cannot be read stays as it is: sending it says why.
+    if let Some(stamped) = stamped.collect::<Option<Vec<_>>>()
+        && !stamped.is_empty()
+    {
+        options.set_json(links, crate::arguments::list(&stamped));
+    }
+}

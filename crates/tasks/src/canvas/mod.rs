@@ -20,18 +20,24 @@
 mod after;
 mod apply;
 mod build;
+mod builtins;
+mod chord;
 mod compose;
 mod freeze;
 mod link;
 mod node;
+mod replace;
 mod steps;
+mod unlock;
 
-pub(crate) use after::{builtins, on_failure, on_success, part_done, replace};
+pub(crate) use after::{on_failure, on_success, part_done};
 pub(crate) use apply::{Given, Planner};
 pub use build::{chain, chord, chunks, group, map, starmap};
-pub(crate) use link::{link, link_error};
+pub(crate) use builtins::builtins;
+pub(crate) use link::{link, link_error, stamp};
 pub use node::CanvasError;
 pub(crate) use node::Node;
+pub(crate) use replace::replace;
 
 #[cfg(test)]
 mod tests;

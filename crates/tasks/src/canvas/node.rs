@@ -73,15 +73,6 @@ impl Node {
         Reader { left: MAX_TASKS }.node(signature, 0)
     }
 
-    pub(crate) fn read_json(json: &RawJson) -> Result<Self, CanvasError> {
-        Self::read(
-            Signature::from_json(json).map_err(|source| CanvasError::Signature {
-                name: "of a message".to_owned(),
-                source,
-            })?,
-        )
-    }
-
     pub(crate) fn group(tasks: Vec<Self>) -> Self {
         Self::Group(Steps::new("group", tasks))
     }

@@ -13,7 +13,10 @@ use crate::results::{MemoryResults, ResultBackend};
 use crate::send::Call;
 use crate::{App, Options, Signature, TaskSettings};
 
+mod hostile;
 mod normal;
+mod options;
+mod running;
 
 use normal::{compare, normal};
 
@@ -26,7 +29,7 @@ fn fixtures() -> Map<String, Value> {
     serde_json::from_str(FIXTURES).unwrap()
 }
 
-pub(crate) fn app(counting: bool) -> App {
+fn app(counting: bool) -> App {
     let results: Arc<dyn ResultBackend> = if counting {
         Arc::new(Counting::default())
     } else {

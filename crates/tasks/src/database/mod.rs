@@ -70,11 +70,6 @@ impl DatabaseError {
         self.is_configuration
     }
 
-    /// Whether the database itself has answered, and will answer the same again.
-    pub(crate) fn is_answer(&self) -> bool {
-        matches!(self.source.as_deref(), Some(sqlx::Error::Database(_)))
-    }
-
     /// Whether a statement that had to change a row changed none.
     pub(crate) fn is_unchanged(&self) -> bool {
         matches!(self.source.as_deref(), Some(sqlx::Error::RowNotFound))
@@ -224,13 +219,32 @@ impl Database {
     }
 
     fn failure(&self, error: Arc<sqlx::Error>) -> DatabaseError {
+        let is_configuration = lacks_a_table(&error);
+        let what = if is_configuration {
+            format!("{error}; are its migrations done?")
+        } else {
+            error.to_string()
+        };
         DatabaseError {
             place: self.place.clone(),
-            what: error.to_string(),
+            what,
             source: Some(error),
-            is_configuration: false,
+            is_configuration,
         }
     }
+}
+
+/// Whether a table or a column is not there, which no new try will change.
+fn lacks_a_table(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else {
+        return false;
+    };
+    // SQL's states, of PostgreSQL and of MySQL; SQLite has a text.
+    let states = ["42P01", "42703", "42S02", "42S22"];
+    let code = error.code().unwrap_or_default();
+    states.contains(&&*code)
+        || error.message().starts_with("no such table")
+        || error.message().starts_with("no such column")
 }
 
 /// A URL's error is told without the URL, which may hold a password.

@@ -12,7 +12,7 @@ pub(crate) fn parse(url: &str) -> Result<DatabaseUrl, DatabaseError> {
     let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
     let dialect = scheme.split('+').next().unwrap_or_default();
     match dialect {
-        "sqlite" => sqlite(rest),
+        "sqlite" => Ok(DatabaseUrl::Sqlite(sqlite(rest))),
         "postgresql" | "postgres" => Ok(DatabaseUrl::Postgres(SecretUrl::new(format!(
             "postgres://{rest}"
         )))),
@@ -26,16 +26,14 @@ pub(crate) fn parse(url: &str) -> Result<DatabaseUrl, DatabaseError> {
     }
 }
 
-fn sqlite(rest: &str) -> Result<DatabaseUrl, DatabaseError> {
+fn sqlite(rest: &str) -> SqliteLocation {
     let path = rest.split('?').next().unwrap_or_default();
     // What stands before the third slash would be a host.
     let path = path.strip_prefix('/').unwrap_or_default();
     if path.is_empty() || path == ":memory:" {
-        return Ok(DatabaseUrl::Sqlite(SqliteLocation::Memory));
+        return SqliteLocation::Memory;
     }
-    Ok(DatabaseUrl::Sqlite(SqliteLocation::File(PathBuf::from(
-        path,
-    ))))
+    SqliteLocation::File(PathBuf::from(path))
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use std::time::Duration;
 use quintette_core::json::RawJson;
 use serde::de::DeserializeOwned;
 
-use super::{AsyncResult, OutcomeError, ResultTree, backend, join, revoke};
+use super::{AsyncResult, OutcomeError, ResultTree, backend, join};
 use crate::app::App;
+use crate::brokers::BrokerError;
 use crate::results::{ResultError, State};
-use crate::send::SendError;
 
 /// What becomes of the tasks of a group. Celery's `GroupResult`.
 ///
@@ -124,8 +124,9 @@ impl<R> GroupResult<R> {
     /// # Cancellation
     ///
     /// Dropped before it returns, the workers may or may not have been told.
-    pub async fn revoke(&self, terminate: bool) -> Result<(), SendError> {
-        revoke::revoke(&self.app, &self.tree.task_ids(), terminate).await
+    pub async fn revoke(&self, terminate: bool) -> Result<(), BrokerError> {
+        let ids = self.tree.task_ids();
+        self.app.control().revoke(ids, terminate).await
     }
 
     /// Forgets the results of its tasks.

@@ -23,8 +23,11 @@ pub(super) async fn join(
     if tree.children.is_none() {
         return one(app, &tree.id, timeout).await;
     }
-    let all = stream::iter(tree.task_ids())
-        .map(|id| async move { Ok::<_, OutcomeError>((id, one(app, id, None).await?)) })
+    let all = stream::iter(owned_ids(tree))
+        .map(|id| async move {
+            let result = one(app, &id, None).await?;
+            Ok::<_, OutcomeError>((id, result))
+        })
         .buffered(AT_ONCE)
         .try_collect::<HashMap<_, _>>();
     let all = match timeout {
@@ -34,6 +37,11 @@ pub(super) async fn join(
             .map_err(|_| OutcomeError::TimedOut)??,
     };
     Ok(together(tree, &|id| all.get(id).cloned()))
+}
+
+/// A stream over borrowed ones would not do in a future that is sent between threads.
+fn owned_ids(tree: &ResultTree) -> Vec<String> {
+    tree.task_ids().into_iter().map(str::to_owned).collect()
 }
 
 async fn one(app: &App, id: &str, timeout: Option<Duration>) -> Result<RawJson, OutcomeError> {
@@ -75,10 +83,11 @@ pub(crate) async fn look(
     tree: &ResultTree,
 ) -> Result<Joined, crate::results::ResultError> {
     let backend = backend(app)?;
-    let metas: Vec<_> = stream::iter(tree.task_ids())
-        .map(
-            |id| async move { Ok::<_, crate::results::ResultError>((id, backend.load(id).await?)) },
-        )
+    let metas: Vec<_> = stream::iter(owned_ids(tree))
+        .map(|id| async move {
+            let meta = backend.load(&id).await?;
+            Ok::<_, crate::results::ResultError>((id, meta))
+        })
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
@@ -91,7 +100,7 @@ pub(crate) async fn look(
             }
             Some(meta) if meta.status.is_ready() => {
                 let exception = meta.exception();
-                failed = failed.or_else(|| exception.map(|exception| (id.to_owned(), exception)));
+                failed = failed.or_else(|| exception.map(|exception| (id, exception)));
             }
             _ => return Ok(Joined::Waiting),
         }

@@ -23,6 +23,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How many commands may wait to be written.
 const PIPELINE: usize = 1024;
 
+/// How many bytes are written at once: messages that are published together need few system calls.
+const WRITES: usize = 64 * 1024;
+
 /// A connection to one server, for many requests at once.
 #[derive(Clone)]
 pub(crate) struct Connection {
@@ -87,6 +90,7 @@ pub(super) async fn open(
         .set_connection_timeout(None)
         .set_response_timeout(None)
         .set_pipeline_buffer_size(PIPELINE)
+        .set_write_backpressure_boundary(WRITES)
         .set_push_sender(move |push| {
             heard(push);
             Ok::<(), RedisError>(())

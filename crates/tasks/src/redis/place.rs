@@ -1,5 +1,6 @@
 //! Where Redis is: `broker_url` and `result_backend`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
@@ -174,9 +175,17 @@ fn split(rest: &str) -> (String, impl Iterator<Item = &str>, &str) {
     (login, hosts.filter(|host| !host.is_empty()), tail)
 }
 
-/// One server's URL.
+/// One server's URL; without a host, as kombu reads it, that of this machine.
 fn server(url: &str) -> Result<ConnectionInfo, String> {
-    url.into_connection_info().map_err(|error| {
+    let (scheme, rest) = url.split_once("://").ok_or(ADVICE)?;
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let url = if scheme != "unix" && (authority.is_empty() || authority.ends_with('@')) {
+        let tail = &rest[authority.len()..];
+        Cow::Owned(format!("{scheme}://{authority}127.0.0.1{tail}"))
+    } else {
+        Cow::Borrowed(url)
+    };
+    url.as_ref().into_connection_info().map_err(|error| {
         if url.starts_with("rediss") && error.to_string().contains("TLS") {
             "TLS is not compiled in: let your Cargo.toml depend on redis with the feature \"tokio-rustls-comp\" or \
              \"tokio-native-tls-comp\""
@@ -212,5 +221,44 @@ pub(super) fn address_of(server: &ConnectionInfo) -> Option<(String, u16)> {
             Some((host.clone(), *port))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_say_where_redis_is() {
+        for (url, expected) in [
+            ("redis://127.0.0.1:6379/0", "127.0.0.1:6379"),
+            ("redis://", "127.0.0.1:6379"),
+            ("redis:///3", "127.0.0.1:6379"),
+            ("redis://:secret@/3", "127.0.0.1:6379"),
+            (
+                "redis+socket:///run/redis.sock?virtual_host=2",
+                "/run/redis.sock",
+            ),
+            ("redis+cluster://a,b:1", "cluster of a:6379,b:1"),
+            (
+                "redis+sentinel://:secret@a,b:1/main/2",
+                "\"main\" of a:26379,b:1",
+            ),
+        ] {
+            let place = Place::parse(url).unwrap();
+            assert_eq!(format!("{place:?}"), expected, "{url}");
+        }
+        let db = |url| Place::parse(url).unwrap().db();
+        assert_eq!(db("redis+socket:///run/redis.sock?virtual_host=2"), 2);
+        assert_eq!(db("redis+sentinel://a/main/2"), 2);
+        for url in [
+            "redis",
+            "http://a",
+            "redis+cluster://",
+            "redis+sentinel://a",
+            "redis+cluster://a/1",
+        ] {
+            assert!(Place::parse(url).is_err(), "{url}");
+        }
     }
 }

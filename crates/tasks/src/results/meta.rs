@@ -198,7 +198,7 @@ impl TaskMeta {
     }
 }
 
-fn null() -> RawJson {
+pub(super) fn null() -> RawJson {
     RawJson::parse("null").expect("null is JSON")
 }
 

@@ -1,8 +1,17 @@
 //! Where results are kept. One implementation for each of Celery's backends; object-safe, so `result_backend` chooses at run time.
 
+#[cfg(feature = "database")]
+mod database;
+#[cfg(feature = "database")]
+mod django;
 mod error;
 mod memory;
 mod meta;
+#[cfg(feature = "database")]
+mod polling;
+#[cfg(feature = "redis")]
+mod redis;
+mod rpc;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -11,9 +20,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+#[cfg(feature = "database")]
+pub use database::DatabaseResults;
+#[cfg(feature = "database")]
+pub use django::DjangoResults;
 pub use error::{ResultError, ResultErrorKind};
 pub use memory::MemoryResults;
 pub use meta::{State, TaskMeta};
+#[cfg(feature = "redis")]
+pub use redis::RedisResults;
+pub use rpc::RpcResults;
 
 use crate::signature::Signature;
 
@@ -26,6 +42,16 @@ pub trait ResultBackend: fmt::Debug + Send + Sync + 'static {
     ///
     /// Where the store cannot be reached.
     async fn store(&self, meta: &TaskMeta, request: &StoreContext) -> Result<(), ResultError>;
+
+    /// Called before a task is sent whose result may be asked for (`on_task_call`): what comes at once must not be missed. Cheap after the
+    /// first time.
+    ///
+    /// # Errors
+    ///
+    /// Where the store cannot be reached.
+    async fn before_sending(&self) -> Result<(), ResultError> {
+        Ok(())
+    }
 
     /// What became of a task; `None` where nothing is known (Celery's PENDING).
     ///

@@ -160,14 +160,9 @@ impl Signature {
 
     /// A stamp: a header that goes along with everything that the call brings about. Celery's `stamp(**headers)`.
     #[must_use]
-    pub fn stamp(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        let name = name.into();
-        let mut stamps = self.options.stamp_names();
-        if !stamps.contains(&name) {
-            stamps.push(name.clone());
-        }
-        self.with(&name, &value.into())
-            .with("stamped_headers", &stamps)
+    pub fn stamp(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        canvas::stamp(&mut self, &name.into(), &value.into());
+        self
     }
 
     /// `retry=False`: a broker that cannot be reached is an error at once.

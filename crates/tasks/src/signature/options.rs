@@ -21,6 +21,11 @@ impl Options {
         self.read(name).ok().flatten()
     }
 
+    /// An option's value as `serde_json` has it: where numbers of any size need not be kept.
+    pub fn value(&self, name: &str) -> Option<Value> {
+        self.read(name).ok().flatten()
+    }
+
     /// An option's value as a type of the caller's.
     ///
     /// # Errors
@@ -122,6 +127,12 @@ fn maybe_list(value: &RawJson) -> Vec<RawJson> {
         quintette_core::json::parse_array(value.as_str().as_bytes()).unwrap_or_default()
     } else {
         vec![value.clone()]
+    }
+}
+
+impl Serialize for Options {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(&self.0)
     }
 }
 

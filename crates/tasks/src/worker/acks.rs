@@ -66,9 +66,21 @@ impl Acks {
         Self { waiting, rules }
     }
 
-    /// Acknowledges requests of one channel, and returns whether the broker knows.
+    /// Acknowledges messages whose tasks have not begun, and returns whether the broker knows.
+    ///
+    /// Where it does not answer, they must not begin: meanwhile somebody else may have them. They go back, then.
     pub(crate) async fn ack_now(&self, channel: &Arc<dyn Channel>, tags: &[u64]) -> bool {
-        self.rules.settle(channel, tags, Fate::Ack).await
+        let Err(error) = channel.ack(tags).await else {
+            return true;
+        };
+        debug!(
+            "{} messages were not acknowledged, and come again: {error}",
+            tags.len()
+        );
+        for tag in tags {
+            self.settle_message(channel, *tag, Fate::Requeue);
+        }
+        false
     }
 
     /// Settles a request that has run, soon.
@@ -191,24 +203,6 @@ impl Rules {
             || self.cold.load(Ordering::SeqCst)
     }
 
-    async fn settle(&self, channel: &Arc<dyn Channel>, tags: &[u64], fate: Fate) -> bool {
-        let mut backoff = Backoff::default();
-        for _ in 0..Acks::ATTEMPTS {
-            match once(channel, tags, fate).await {
-                Ok(()) => return true,
-                Err(error) if self.gives_up(&error) => {
-                    debug!(
-                        "{} messages were not acknowledged, and come again: {error}",
-                        tags.len()
-                    );
-                    return false;
-                }
-                Err(_) => backoff.wait().await,
-            }
-        }
-        false
-    }
-
     async fn insist(
         &self,
         channel: &Arc<dyn Channel>,
@@ -216,13 +210,20 @@ impl Rules {
         fate: Fate,
         group: &[Waiting],
     ) {
-        if !self.settle(channel, tags, fate).await {
-            let error = BrokerError::new(
-                BrokerErrorKind::Unavailable,
-                "the broker was away for too long",
-            );
-            self.note_unheard(group, &error);
+        let mut backoff = Backoff::default();
+        for _ in 0..Acks::ATTEMPTS {
+            backoff.wait().await;
+            match once(channel, tags, fate).await {
+                Ok(()) => return,
+                Err(error) if self.gives_up(&error) => return self.note_unheard(group, &error),
+                Err(_) => {}
+            }
         }
+        let error = BrokerError::new(
+            BrokerErrorKind::Unavailable,
+            "the broker was away for too long",
+        );
+        self.note_unheard(group, &error);
     }
 
     fn note_unheard(&self, group: &[Waiting], error: &BrokerError) {

@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use quintette_core::json::RawJson;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::outcome;
 use super::request::{DeliveryInfo, Request};
@@ -28,6 +27,7 @@ pub struct Context {
     app: App,
     request: Arc<Request>,
     state: Arc<WorkerState>,
+    arguments: Option<Arc<Arguments>>,
 }
 
 impl Context {
@@ -36,6 +36,15 @@ impl Context {
             app,
             request,
             state,
+            arguments: None,
+        }
+    }
+
+    /// The same for a call of another task within this one.
+    pub(crate) fn calling(&self, arguments: Arguments) -> Self {
+        Self {
+            arguments: Some(Arc::new(arguments)),
+            ..self.clone()
         }
     }
 
@@ -61,17 +70,18 @@ impl Context {
 
     /// The positional arguments.
     pub fn args(&self) -> &[RawJson] {
-        &self.request.arguments.args
+        &self.arguments().args
     }
 
     /// The keyword arguments.
     pub fn kwargs(&self) -> &IndexMap<Box<str>, RawJson> {
-        &self.request.arguments.kwargs
+        &self.arguments().kwargs
     }
 
     /// All arguments.
     pub fn arguments(&self) -> &Arguments {
-        &self.request.arguments
+        let own = self.arguments.as_deref();
+        own.unwrap_or(&self.request.arguments)
     }
 
     /// How often it has been tried before.
@@ -174,8 +184,7 @@ impl Context {
             }
         }
         let sent = self.app.send(&child).await?;
-        self.request
-            .add_child(json!([[sent.id(), Value::Null], Value::Null]));
+        self.request.add_child(sent.to_tuple());
         Ok(sent)
     }
 

@@ -80,7 +80,7 @@ impl Worker {
         let queues = vec![app.queue(&settings.task_default_queue)];
         let state = WorkerState::new(hostname, concurrency, settings.worker_state_db.clone());
         state.events.enable(settings.worker_send_task_events);
-        let tasks = canvas::builtins().and(&tasks);
+        let tasks = canvas::builtins(&tasks).and(&tasks);
         let (handle, commands) = WorkerHandle::new(app, tasks, Arc::new(state));
         Self {
             handle,

@@ -151,6 +151,27 @@ impl Tasks {
         self.by_name.get(name).map(|task| task.options)
     }
 
+    /// Runs a task within another one, which waits for it.
+    pub(crate) async fn call(
+        &self,
+        context: &Context,
+        name: &str,
+        arguments: Arguments,
+    ) -> Outcome {
+        let Some(task) = self.find(name).cloned() else {
+            return Err(TaskError::failure("NotRegistered", name));
+        };
+        let context = context.calling(arguments);
+        if let Run::Async(run) = &task.run {
+            return run(context).await;
+        }
+        let blocking = tokio::task::spawn_blocking(move || match &task.run {
+            Run::Blocking(run) => run(context),
+            Run::Async(_) => Err(TaskError::Ignore),
+        });
+        blocking.await.unwrap_or_else(|error| Err(error.into()))
+    }
+
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Registered>> {
         self.by_name.get(name)
     }

@@ -92,7 +92,8 @@ impl RevokedIds {
             .create(true)
             .append(true)
             .open(path)?;
-        let newest = self.order.iter().rev().take(added.len());
+        let older = self.order.len().saturating_sub(added.len());
+        let newest = self.order.iter().skip(older);
         let lines = newest.filter(|(_, id)| added.contains(id));
         // A line that was cut off by a crash must not swallow the next one.
         file.write_all(b"\n")?;

@@ -9,7 +9,7 @@ use quintette_testkit::servers::RabbitMq;
 use serde_json::json;
 
 /// For what takes long at most on a slow machine.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 static SHARED: LazyLock<RabbitMq> = LazyLock::new(|| RabbitMq::start().expect("RabbitMQ starts"));
 

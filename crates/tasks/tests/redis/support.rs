@@ -10,9 +10,9 @@ use quintette_tasks::protocol::Message;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Nothing that works takes so long, on however slow a machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
 pub(crate) fn broker(url: &str) -> RedisBroker {
     RedisBroker::new(url, HOUR, "").unwrap()

@@ -88,7 +88,7 @@ fn a_worker_knows_them_by_their_names() {
 fn a_call_is_a_signature_with_the_arguments() {
     let signature = greet.s("Kim".to_owned(), None).unwrap();
     assert_eq!(signature.task, "shop.greet");
-    assert_eq!(signature.options["queue"], "mail");
+    assert_eq!(signature.options.text("queue").as_deref(), Some("mail"));
     let args: Vec<&str> = signature.args.iter().map(RawJson::as_str).collect();
     assert_eq!(args, ["\"Kim\"", "null"]);
 }

@@ -111,7 +111,7 @@ async fn what_a_file_cannot_do_is_refused_with_a_reason() {
     let mut inbox = Queue::new("worker.celery.pidbox");
     inbox.exchange.kind = ExchangeKind::Fanout;
     let error = broker.declare(&inbox).await.unwrap_err();
-    assert_eq!(error.kind(), BrokerErrorKind::Refused);
+    assert_eq!(error.kind(), BrokerErrorKind::Unsupported);
     assert!(error.to_string().contains("remote control"), "{error}");
 
     let nowhere = Destination {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::super::{CacheBackend, SameSite};
 use super::*;
 
+mod celery;
 mod every_setting;
 
 /// What the settings are for these variables, above nothing but a secret.
@@ -218,7 +219,7 @@ fn djangos_other_settings_carry_over_and_are_passed_over() {
 }
 
 #[test]
-fn of_unknown_variables_only_those_that_begin_with_session_are_errors() {
+fn of_unknown_variables_only_those_that_begin_with_session_or_celery_are_errors() {
     variables(&[
         ("PATH", "/bin"),
         ("DEBUG_COLORS", "1"),

@@ -154,7 +154,11 @@ impl Held {
 
     async fn set_prefetch(&mut self, prefetch: u32) -> Result<(), BrokerError> {
         // As Celery: what does not fit is no limit.
-        self.prefetch = u16::try_from(prefetch).unwrap_or(0);
+        let prefetch = u16::try_from(prefetch).unwrap_or(0);
+        if prefetch == self.prefetch {
+            return Ok(());
+        }
+        self.prefetch = prefetch;
         self.limit().await?;
         if self.per_consumer {
             // It counts for consumers that come after it.

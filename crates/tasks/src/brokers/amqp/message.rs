@@ -62,8 +62,7 @@ pub(super) fn properties(message: &Message) -> Result<BasicProperties, String> {
 
 /// A text of at most 255 bytes.
 pub(super) fn short(what: &str, text: &str) -> Result<ShortString, String> {
-    ShortString::try_new(text)
-        .map_err(|_| format!("{what} is longer than 255 bytes: {:.40}…", text))
+    ShortString::try_new(text).map_err(|_| format!("{what} is longer than 255 bytes: {text:.40}…"))
 }
 
 /// What a consumer of a queue was given.
@@ -104,7 +103,7 @@ pub(super) fn delivery(
 }
 
 fn message(headers: Map<String, Value>, given: &BasicProperties, body: Vec<u8>) -> Message {
-    let text = |text: &Option<ShortString>| text.as_ref().map(ToString::to_string);
+    let text = |text: &Option<ShortString>| text.as_ref().map(ShortString::to_string);
     Message {
         headers,
         properties: Properties {
@@ -114,15 +113,15 @@ fn message(headers: Map<String, Value>, given: &BasicProperties, body: Vec<u8>) 
             expiration: text(given.expiration()).and_then(|milliseconds| milliseconds.parse().ok()),
             transient: *given.delivery_mode() != Some(2),
         },
-        content_type: known(given.content_type(), "application/data"),
-        content_encoding: known(given.content_encoding(), "utf-8"),
+        content_type: known(given.content_type().as_ref(), "application/data"),
+        content_encoding: known(given.content_encoding().as_ref(), "utf-8"),
         body: Bytes::from(body),
     }
 }
 
 /// What kombu takes it for where nothing is said; without an allocation for what nearly every message says.
-fn known(text: &Option<ShortString>, default: &'static str) -> Cow<'static, str> {
-    match text.as_ref().map(ShortString::as_str) {
+fn known(text: Option<&ShortString>, default: &'static str) -> Cow<'static, str> {
+    match text.map(ShortString::as_str) {
         None | Some("") => Cow::Borrowed(default),
         Some(JSON) => Cow::Borrowed(JSON),
         Some("utf-8") => Cow::Borrowed("utf-8"),

@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -148,7 +149,7 @@ impl Publisher {
         };
         match confirmed {
             Ok(Confirmation::Ack(None) | Confirmation::NotRequested) => Ok(()),
-            Ok(confirmation) => Err(Refused::by_the_broker(&session, to, confirmation)),
+            Ok(confirmation) => Err(Refused::by_the_broker(&session, to, &confirmation)),
             Err(error) => {
                 session.forget(&channel);
                 let again = is_missing(&error);
@@ -312,8 +313,8 @@ impl Session {
 }
 
 impl Refused {
-    fn by_the_broker(session: &Session, to: &Destination, answer: Confirmation) -> Self {
-        let (kind, what) = match &answer {
+    fn by_the_broker(session: &Session, to: &Destination, answer: &Confirmation) -> Self {
+        let (kind, what) = match answer {
             Confirmation::Ack(Some(returned)) => (
                 BrokerErrorKind::Unroutable,
                 format!("no queue takes it ({})", returned.reply_text),
@@ -357,7 +358,7 @@ fn without_expiration(message: &Message) -> Result<BasicProperties, String> {
     properties(&message)
 }
 
-fn refused(what: String) -> BrokerError {
+fn refused(what: impl fmt::Display) -> BrokerError {
     BrokerError::new(
         BrokerErrorKind::Refused,
         format!("AMQP cannot carry the message: {what}"),

@@ -148,6 +148,53 @@ mod tests {
         assert_eq!(read(&write(&sent).unwrap()).unwrap(), sent);
     }
 
+    /// The table of bytes in hexadecimal.
+    fn parsed(bytes: &str) -> FieldTable {
+        let bytes = from_hex(bytes);
+        let (rest, table) = lapin::types::parsing::parse_field_table(&*bytes).unwrap();
+        assert!(rest.is_empty());
+        table
+    }
+
+    fn from_hex(text: &str) -> Vec<u8> {
+        let digits = text.as_bytes().chunks(2);
+        let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.map(byte).collect()
+    }
+
+    fn bytes(table: &FieldTable) -> Vec<u8> {
+        let written = lapin::types::generation::gen_field_table(table)(Vec::new().into()).unwrap();
+        written.into_inner().0
+    }
+
+    #[test]
+    fn tables_are_those_of_py_amqp() {
+        let fixtures: Value = serde_json::from_str(include_str!("table/fixtures.json")).unwrap();
+        for kind in ["both", "long", "read"] {
+            for fixture in fixtures[kind].as_array().unwrap() {
+                let hex = fixture["bytes"].as_str().unwrap();
+                let expected = headers(fixture["headers"].clone());
+                assert_eq!(read(&parsed(hex)).unwrap(), expected);
+                match kind {
+                    "both" => assert_eq!(bytes(&write(&expected).unwrap()), from_hex(hex)),
+                    "long" => {
+                        // Another letter before them, which Python reads alike.
+                        let ours = bytes(&write(&expected).unwrap());
+                        let theirs = from_hex(hex);
+                        let other = ours.iter().zip(&theirs).filter(|(our, their)| our != their);
+                        assert!(
+                            other
+                                .map(|pair| (*pair.0, *pair.1))
+                                .all(|pair| pair == (b'l', b'L'))
+                        );
+                        assert_eq!(ours.len(), theirs.len());
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
     #[test]
     fn integers_have_the_size_that_py_amqp_gives_them() {
         let sent = headers(json!({"a": -2_147_483_647, "b": -2_147_483_648_i64, "c": 1.0}));

@@ -145,15 +145,12 @@ fn decode(part: &str, text: &str) -> Result<String, BrokerError> {
             _ => None,
         };
         // As Python's unquote: what is no escape stays as it is.
-        match escaped {
-            Some((high, low)) => {
-                bytes.push(high << 4 | low);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
+        if let Some((high, low)) = escaped {
+            bytes.push(high << 4 | low);
+            rest = &tail[2..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
         }
     }
     String::from_utf8(bytes).map_err(|_| invalid(&format!("the {part} is not UTF-8")))

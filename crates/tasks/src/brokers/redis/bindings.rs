@@ -148,9 +148,8 @@ impl Core {
         let mut commands = redis::pipe();
         commands.cmd("SMEMBERS").arg(self.keys.binding(exchange));
         let mut answers = self.link.pipeline_again(&commands).await?;
-        let members = match answers.pop() {
-            Some(Value::Set(members) | Value::Array(members)) => members,
-            _ => return Err(Failure::unexpected()),
+        let Some(Value::Set(members) | Value::Array(members)) = answers.pop() else {
+            return Err(Failure::unexpected());
         };
         let binding = |member| {
             let member = text(member).ok()?;

@@ -67,9 +67,8 @@ impl RedisConsumer {
         }
         if !options.no_ack {
             session.core.beat(&session.worker, true).await?;
-            let visibility = session.core.visibility;
-            tokio::spawn(watch(Arc::downgrade(&session), visibility));
         }
+        tokio::spawn(watch(Arc::downgrade(&session), session.core.visibility));
         let (batch, batches) = mpsc::channel(1);
         let pump = Pump {
             session: session.clone(),
@@ -115,13 +114,24 @@ impl Consumer for RedisConsumer {
     }
 }
 
-/// What was taken and never asked for goes back.
-impl Drop for RedisConsumer {
-    fn drop(&mut self) {
+impl RedisConsumer {
+    /// What was taken and never asked for.
+    fn left(&mut self) -> Vec<Delivery> {
         self.batches.close();
         let mut left = Vec::new();
         while let Ok(batch) = self.batches.try_recv() {
             left.extend(batch.unwrap_or_default());
+        }
+        left
+    }
+}
+
+/// What was taken and never asked for goes back.
+impl Drop for RedisConsumer {
+    fn drop(&mut self) {
+        let left = self.left();
+        if left.is_empty() {
+            return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let session = self.session.clone();

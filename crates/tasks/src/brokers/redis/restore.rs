@@ -32,6 +32,17 @@ struct Returning {
     lists: Vec<String>,
 }
 
+impl Returning {
+    /// Its entry goes, and nothing comes back.
+    fn nowhere(tag: String) -> Self {
+        Self {
+            tag,
+            raw: String::new(),
+            lists: Vec::new(),
+        }
+    }
+}
+
 impl Core {
     /// Puts messages back by their tags, so that the last of them is the first to be taken.
     pub(super) async fn restore(&self, tags: &[String], reason: Reason) -> Result<(), Failure> {
@@ -83,41 +94,23 @@ impl Core {
             returning.push(match record {
                 Value::BulkString(record) => self.returning(tag, &record, reason).await?,
                 // Acknowledged meanwhile.
-                _ => Returning {
-                    tag,
-                    raw: String::new(),
-                    lists: Vec::new(),
-                },
+                _ => Returning::nowhere(tag),
             });
         }
         if returning.is_empty() {
             return Ok(());
         }
-        let mut lists: Vec<&str> = Vec::new();
         let visibility = match reason {
             Reason::Due => self.visibility.as_secs_f64().to_string(),
             _ => String::new(),
         };
-        let mut arguments: Vec<Vec<u8>> = vec![visibility.into_bytes()];
-        for one in &returning {
-            arguments.push(one.tag.clone().into_bytes());
-            arguments.push(one.raw.clone().into_bytes());
-            arguments.push(one.lists.len().to_string().into_bytes());
-            for list in &one.lists {
-                let known = lists.iter().position(|known| known == list);
-                let place = known.unwrap_or_else(|| {
-                    lists.push(list);
-                    lists.len() - 1
-                });
-                arguments.push((place + 3).to_string().into_bytes());
-            }
-        }
+        let (lists, arguments) = arguments(visibility, &returning);
         let mut keys = vec![
             self.keys.unacked.as_bytes(),
             self.keys.unacked_index.as_bytes(),
         ];
         keys.extend(lists.iter().map(|list| list.as_bytes()));
-        let arguments: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
+        let arguments: Vec<_> = arguments.iter().map(String::as_bytes).collect();
         let restored = self.link.script_again(&RESTORE, &keys, &arguments).await?;
         let restored = count(&restored)?;
         if restored > 0 && reason == Reason::Lost {
@@ -139,18 +132,17 @@ impl Core {
             Some((raw, exchange, routing_key)) => {
                 (raw, self.route_back(&exchange, &routing_key).await?)
             }
-            None => match read_unreadable(&record) {
-                Some((raw, queue)) => {
-                    let lists = vec![self.keys.queue(&queue, 0)];
-                    let raw = raw.to_owned();
-                    return Ok(Returning { tag, raw, lists });
-                }
-                None => {
+            None => {
+                let unreadable = read_unreadable(&record).map(|(raw, queue)| Returning {
+                    tag: tag.clone(),
+                    raw: raw.to_owned(),
+                    lists: vec![self.keys.queue(&queue, 0)],
+                });
+                return Ok(unreadable.unwrap_or_else(|| {
                     warn!(target: "quintette::tasks", tag, "a record in unacked is none of kombu's: it is dropped");
-                    let (raw, lists) = (String::new(), Vec::new());
-                    return Ok(Returning { tag, raw, lists });
-                }
-            },
+                    Returning::nowhere(tag)
+                }));
+            }
         };
         let step = envelope::step_of(&raw);
         let again = match reason {
@@ -167,6 +159,27 @@ impl Core {
                 .collect(),
         })
     }
+}
+
+/// The lists that messages go back to, and the arguments of [`RESTORE`].
+fn arguments(visibility: String, returning: &[Returning]) -> (Vec<&str>, Vec<String>) {
+    let mut lists: Vec<&str> = Vec::new();
+    let mut arguments = vec![visibility];
+    for one in returning {
+        arguments.push(one.tag.clone());
+        arguments.push(one.raw.clone());
+        arguments.push(one.lists.len().to_string());
+        for list in &one.lists {
+            let known = lists.iter().position(|known| known == list);
+            let place = known.unwrap_or_else(|| {
+                lists.push(list);
+                lists.len() - 1
+            });
+            // After `unacked` and its index; Lua counts from 1.
+            arguments.push((place + 3).to_string());
+        }
+    }
+    (lists, arguments)
 }
 
 fn read(record: &str) -> Option<(RawJson, String, String)> {

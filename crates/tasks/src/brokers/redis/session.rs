@@ -1,13 +1,15 @@
 //! What one consumer holds, and the way back for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::restore::{PARKED, Reason};
@@ -38,6 +40,8 @@ pub(super) struct Session {
 struct State {
     prefetch: u32,
     held: BTreeSet<u64>,
+    /// What could not be acknowledged or given back, and since when.
+    doubtful: BTreeMap<u64, Instant>,
     next: u64,
     queues: Vec<Queue>,
     turn: usize,
@@ -149,14 +153,46 @@ impl Session {
         tags.map(|tag| self.name(*tag)).collect()
     }
 
-    /// Not to be renewed and counted any more.
-    fn release(&self, tags: &[u64]) {
+    /// Not to be renewed and counted any more, whether Redis knows it or not.
+    fn release(&self, tags: &[u64], done: Result<(), Failure>) -> Result<(), Failure> {
         let mut state = self.lock();
         for tag in tags {
             state.held.remove(tag);
+            if done.is_ok() {
+                state.doubtful.remove(tag);
+            } else if *tag < UNACKNOWLEDGED {
+                state.doubtful.insert(*tag, Instant::now());
+            }
         }
         drop(state);
         self.news.notify_one();
+        done
+    }
+
+    fn doubtful(&self, after: Duration) -> Vec<u64> {
+        let state = self.lock();
+        let doubtful = state.doubtful.iter();
+        let old = doubtful.filter(|(_, since)| since.elapsed() >= after);
+        old.map(|(tag, _)| *tag).collect()
+    }
+
+    /// Gives back what could not be acknowledged for so long that nobody tries it any more.
+    pub(super) async fn give_up(&self, after: Duration) -> Result<(), Failure> {
+        let old = self.doubtful(after);
+        if old.is_empty() {
+            return Ok(());
+        }
+        self.give_back(&old).await?;
+        self.release(&old, Ok(()))
+    }
+
+    /// Binds the queues that expire for some time more.
+    pub(super) async fn bind_again(&self) -> Result<(), Failure> {
+        let queues = self.lock().queues.clone();
+        for queue in queues.iter().filter(|queue| queue.expires.is_some()) {
+            self.core.declare(queue).await?;
+        }
+        Ok(())
     }
 
     async fn forget(&self, tags: &[u64]) -> Result<(), Failure> {
@@ -215,20 +251,17 @@ impl Session {
 #[async_trait]
 impl Channel for Session {
     async fn ack(&self, tags: &[u64]) -> Result<(), BrokerError> {
-        let done = self.forget(tags).await;
-        self.release(tags);
+        let done = self.release(tags, self.forget(tags).await);
         done.map_err(|failure| error("acknowledge", failure))
     }
 
     async fn requeue(&self, tags: &[u64]) -> Result<(), BrokerError> {
-        let done = self.give_back(tags).await;
-        self.release(tags);
+        let done = self.release(tags, self.give_back(tags).await);
         done.map_err(|failure| error("requeue", failure))
     }
 
     async fn reject(&self, tag: u64) -> Result<(), BrokerError> {
-        let done = self.forget(&[tag]).await;
-        self.release(&[tag]);
+        let done = self.release(&[tag], self.forget(&[tag]).await);
         done.map_err(|failure| error("reject", failure))
     }
 
@@ -250,9 +283,10 @@ impl Channel for Session {
             core.keys.unacked_index.as_bytes(),
         ];
         let arguments = [name.as_bytes(), parked.as_bytes(), score.as_bytes()];
-        let done = core.link.script_again(&PARK, &keys, &arguments).await;
-        done.map_err(|failure| error("park a message", failure))?;
-        self.release(&[delivery.tag]);
+        let parked = core.link.script_again(&PARK, &keys, &arguments).await;
+        // What cannot be parked is still held.
+        let parked = parked.and_then(|_| self.release(&[delivery.tag], Ok(())));
+        parked.map_err(|failure| error("park a message", failure))?;
         Ok(true)
     }
 
@@ -284,7 +318,13 @@ impl Drop for Session {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let mut held = self.held();
+        let mut held: Vec<_> = self
+            .lock()
+            .doubtful
+            .keys()
+            .map(|tag| self.name(*tag))
+            .collect();
+        held.extend(self.held());
         held.reverse();
         let (core, worker, no_ack) = (self.core.clone(), self.worker.clone(), self.no_ack);
         let own = |queue: &Queue| queue.exclusive || queue.auto_delete;

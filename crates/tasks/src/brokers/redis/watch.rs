@@ -25,20 +25,37 @@ const GRACE: &str = "6";
 /// How often is looked for what is due.
 const LOOKS: Duration = Duration::from_secs(1);
 
+/// Leases are renewed so often at least: workers in Python may have a shorter visibility timeout.
+const RENEWALS: Duration = Duration::from_mins(1);
+
+/// How often queues that expire are bound anew, so that nobody sweeps their tables.
+const BINDINGS: Duration = Duration::from_mins(10);
+
+/// After how long what could not be acknowledged is given back.
+const DOUBT: Duration = Duration::from_secs(15);
+
 /// How many tags are renewed in one step.
 const BATCH: usize = 1000;
 
 /// Works for as long as somebody has the session.
 pub(super) async fn watch(session: Weak<Session>, visibility: Duration) {
-    let renewal = (visibility / 4).max(Duration::from_millis(50));
+    let renewal = (visibility / 4).clamp(Duration::from_millis(50), RENEWALS);
     let pause = renewal.min(LOOKS);
     let mut beaten = Instant::now();
     let mut renewed = Instant::now();
+    let mut bound = Instant::now();
     loop {
         sleep(pause).await;
         let Some(session) = session.upgrade() else {
             return;
         };
+        if bound.elapsed() >= BINDINGS {
+            bound = Instant::now();
+            heard(session.bind_again().await, "bind queues anew");
+        }
+        if session.no_ack() {
+            continue;
+        }
         if beaten.elapsed() >= BEATS {
             beaten = Instant::now();
             heard(session.beat().await, "give a sign of life");
@@ -47,6 +64,7 @@ pub(super) async fn watch(session: Weak<Session>, visibility: Duration) {
             renewed = Instant::now();
             heard(session.renew().await, "renew leases");
         }
+        heard(session.give_up(DOUBT).await, "give back");
         heard(session.core.restore_all_due().await, "put back what is due");
     }
 }

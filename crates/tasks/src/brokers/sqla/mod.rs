@@ -18,7 +18,7 @@ use self::consumer::SqlaConsumer;
 use super::routing::Binding;
 use super::{
     Broker, BrokerError, BrokerErrorKind, BrokerInfo, ConsumeOptions, Consumer, Destination,
-    ExchangeKind, Queue,
+    Exchange, ExchangeKind, Queue,
 };
 use crate::database::{self, Database, DatabaseError, Value};
 use crate::protocol::Message;
@@ -94,16 +94,22 @@ impl Shared {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn declare(&self, queue: &Queue) -> Result<(), BrokerError> {
-        if queue.exchange.kind == ExchangeKind::Fanout {
-            return Err(BrokerError::new(
-                BrokerErrorKind::Refused,
-                format!(
-                    "{}: no fanout is kept in an SQLite file, and so neither remote control nor events; use RabbitMQ or Redis for them",
-                    self.database.place()
-                ),
-            ));
+    /// kombu's transport has none, either: its clients' broadcasts reach nobody, in silence.
+    fn refuse_fanout(&self, exchange: &Exchange) -> Result<(), BrokerError> {
+        if exchange.kind != ExchangeKind::Fanout {
+            return Ok(());
         }
+        Err(BrokerError::new(
+            BrokerErrorKind::Unsupported,
+            format!(
+                "{}: a file has no broadcasts, and so no remote control; use RabbitMQ or Redis for it",
+                self.database.place()
+            ),
+        ))
+    }
+
+    async fn declare(&self, queue: &Queue) -> Result<(), BrokerError> {
+        self.refuse_fanout(&queue.exchange)?;
         if self.known().has(queue) {
             return Ok(());
         }
@@ -165,6 +171,7 @@ fn binding(queue: &Queue) -> Binding {
 #[async_trait]
 impl Broker for SqlaBroker {
     async fn publish(&self, message: &Message, to: &Destination) -> Result<(), BrokerError> {
+        self.shared.refuse_fanout(&to.exchange)?;
         if let Some(queue) = &to.declare {
             self.shared.declare(queue).await?;
         }

@@ -1,0 +1,283 @@
+//! A chord whose parts are done, and a chord or a chain that failed.
+
+use std::collections::{HashMap, VecDeque};
+
+use futures_util::future::BoxFuture;
+use quintette_core::json::RawJson;
+
+use super::after::errbacks;
+use super::apply::{Given, Planner};
+use super::freeze::{Place, freeze_group};
+use super::node::Node;
+use crate::app::App;
+use crate::arguments::list;
+use crate::error::Exception;
+use crate::outcome::{ResultTree, together};
+use crate::protocol::repr::value_repr;
+use crate::results::{ChordPart, ChordProgress, ResultError, State, StoreContext, TaskMeta};
+use crate::send::SendError;
+use crate::signature::{Options, Signature};
+
+/// A task's place in a chord.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub group: &'a str,
+    pub index: Option<i64>,
+    pub task_id: &'a str,
+    pub body: &'a Signature,
+}
+
+/// Counts a part, where the store counts; the last one sends the body, or fails it. Elsewhere `celery.chord_unlock` finds out.
+pub(super) fn part_done<'a>(
+    app: &'a App,
+    part: Part<'a>,
+    state: State,
+    result: &'a RawJson,
+) -> BoxFuture<'a, Result<(), SendError>> {
+    // A chord within a chord that fails is a part of it.
+    Box::pin(async move {
+        let Some(counter) = app.results().and_then(|results| results.chords()) else {
+            return Ok(());
+        };
+        let done = ChordPart {
+            group: part.group,
+            index: part.index,
+            task_id: part.task_id,
+            state,
+            result,
+            body: part.body,
+        };
+        if let ChordProgress::Complete(parts) = counter.part_done(&done).await? {
+            complete(app, part.group, &parts, part.body).await?;
+            counter.finish(part.group).await?;
+        }
+        Ok(())
+    })
+}
+
+async fn complete(
+    app: &App,
+    group: &str,
+    parts: &[(String, State, RawJson)],
+    body: &Signature,
+) -> Result<(), SendError> {
+    if let Some((id, _, result)) = parts.iter().find(|(_, state, _)| state.is_failure()) {
+        let cause = Exception::from_json(result);
+        return fail(app, body, &dependency_failed(id, &cause), Some(&cause)).await;
+    }
+    let results = joined(app, group, parts).await?;
+    send_body(app, body, &results).await
+}
+
+/// The results in order; of a header with groups in it, in the shape that was saved when it was sent.
+async fn joined(
+    app: &App,
+    group: &str,
+    parts: &[(String, State, RawJson)],
+) -> Result<RawJson, ResultError> {
+    let saved = match app.results() {
+        Some(results) => results.load_group(group).await?,
+        None => None,
+    };
+    let Some(tree) = saved.as_ref().and_then(ResultTree::from_json) else {
+        let results: Vec<_> = parts.iter().map(|(_, _, result)| result.clone()).collect();
+        return Ok(list(&results));
+    };
+    let by_id: HashMap<_, _> = parts
+        .iter()
+        .map(|(id, _, result)| (id.as_str(), result))
+        .collect();
+    Ok(together(&tree, &|id| {
+        by_id.get(id).map(|result| (*result).clone())
+    }))
+}
+
+/// Sends a chord's body with the results. Where it cannot be sent, it failed.
+pub(super) async fn send_body(
+    app: &App,
+    body: &Signature,
+    results: &RawJson,
+) -> Result<(), SendError> {
+    match try_send(app, body, results).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            tracing::error!(task = body.task, %error, "the body of a chord cannot be sent");
+            let error = Exception::new("ChordError", format_args!("Callback error: {error}"));
+            fail(app, body, &error, None).await
+        }
+    }
+}
+
+async fn try_send(app: &App, body: &Signature, results: &RawJson) -> Result<(), SendError> {
+    let mut planner = Planner::new(app);
+    let node = Node::read(body.clone())?;
+    planner.apply(node, &Given::one(results), &Options::default())?;
+    app.carry_out(planner.finish()).await
+}
+
+/// What Celery says of a chord one of whose parts failed.
+pub(super) fn dependency_failed(id: &str, cause: &Exception) -> Exception {
+    let arguments: Vec<_> = cause.exc_message.iter().map(value_repr).collect();
+    let shown = format!("{}({})", cause.exc_type, arguments.join(", "));
+    let mut error = Exception::new("ChordError", format_args!("Dependency {id} raised {shown}"));
+    error.traceback.clone_from(&cause.traceback);
+    error
+}
+
+/// Fails a chord's body, which never runs: stores that, sends its errbacks, and fails what would have come after it.
+pub(super) async fn fail(
+    app: &App,
+    body: &Signature,
+    error: &Exception,
+    cause: Option<&Exception>,
+) -> Result<(), SendError> {
+    tracing::error!(task = body.task, %error, "a chord failed");
+    let mut waiting = VecDeque::from([(Node::read(body.clone())?, Vec::new())]);
+    let mut error = error;
+    let mut sent = Ok(());
+    while let Some((node, mut links)) = waiting.pop_front() {
+        add_links(&mut links, node.signature());
+        match node {
+            Node::Task(signature) => {
+                let one = fail_task(app, &signature, &links, error).await;
+                sent = sent.and(one);
+            }
+            // The last of them has the chain's id; its own errbacks are for its own failure.
+            Node::Chain(mut chain) => {
+                if let Some(mut last) = chain.tasks.pop() {
+                    last.signature_mut().options.remove("link_error");
+                    waiting.push_back((last, links));
+                }
+            }
+            Node::Group(mut group) => {
+                error = cause.unwrap_or(error);
+                freeze_group(&mut group, app.oid(), Place::default())?;
+                if let Some(id) = group.signature.options.text("task_id") {
+                    store(app, &id, &group.signature, State::Failure, error).await?;
+                }
+                let tasks = group.tasks.into_iter();
+                waiting.extend(tasks.map(|task| (task, links.clone())));
+            }
+            Node::Chord(chord) => waiting.extend(chord.body.map(|body| (body, links))),
+        }
+    }
+    let chain = signatures(&body.options.list("chain"));
+    fail_chain(app, &chain, State::Failure, error).await?;
+    sent
+}
+
+fn add_links(links: &mut Vec<RawJson>, signature: &Signature) {
+    for link in signature.options.list("link_error") {
+        if !links.contains(&link) {
+            links.push(link);
+        }
+    }
+}
+
+async fn fail_task(
+    app: &App,
+    task: &Signature,
+    links: &[RawJson],
+    error: &Exception,
+) -> Result<(), SendError> {
+    let id = task.options.text("task_id");
+    let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let sent = errbacks(app, &id, None, &signatures(links)).await;
+    store(app, &id, task, State::Failure, error).await?;
+    part_failed(app, &id, task, State::Failure, error).await?;
+    sent
+}
+
+/// Fails what comes after a task in its chain, so that whoever waits for the last of it is told.
+pub(super) async fn fail_chain(
+    app: &App,
+    chain: &[Signature],
+    state: State,
+    error: &Exception,
+) -> Result<(), SendError> {
+    let mut rest: VecDeque<_> = chain.iter().cloned().collect();
+    while let Some(step) = rest.pop_front() {
+        if let Some(id) = step.options.text("task_id") {
+            let in_chord = step.options.get("chord").is_some();
+            let failed_before = in_chord && has_failed(app, &id).await?;
+            store(app, &id, &step, state, error).await?;
+            if !failed_before {
+                part_failed(app, &id, &step, state, error).await?;
+            }
+        }
+        if step.subtask_type.as_deref() == Some("chord")
+            && let Some(body) = step.kwargs.get("body")
+        {
+            rest.extend(signatures(std::slice::from_ref(body)));
+        }
+    }
+    Ok(())
+}
+
+async fn has_failed(app: &App, id: &str) -> Result<bool, ResultError> {
+    let Some(results) = app.results() else {
+        return Ok(false);
+    };
+    let meta = results.load(id).await?;
+    Ok(meta.is_some_and(|meta| meta.status.is_failure()))
+}
+
+async fn store(
+    app: &App,
+    id: &str,
+    signature: &Signature,
+    state: State,
+    error: &Exception,
+) -> Result<(), ResultError> {
+    let options = &signature.options;
+    let Some(results) = app.results() else {
+        return Ok(());
+    };
+    if options.read("ignore_result").ok().flatten() == Some(true) {
+        return Ok(());
+    }
+    let mut meta = TaskMeta::failure(id, state, error);
+    meta.group_id = options.text("group_id");
+    meta.date_done = Some(chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false));
+    let context = StoreContext {
+        reply_to: options.text("reply_to"),
+        correlation_id: Some(id.to_owned()),
+        group: options.text("group_id"),
+    };
+    results.store(&meta, &context).await
+}
+
+/// A task that is a part of a chord, and failed without being run.
+async fn part_failed(
+    app: &App,
+    id: &str,
+    signature: &Signature,
+    state: State,
+    error: &Exception,
+) -> Result<(), SendError> {
+    let options = &signature.options;
+    let (Some(chord), Some(group)) = (options.get("chord"), options.text("group_id")) else {
+        return Ok(());
+    };
+    let part = Part {
+        group: &group,
+        index: options.read("group_index").ok().flatten(),
+        task_id: id,
+        body: &Signature::from_json(chord)?,
+    };
+    part_done(app, part, state, &error.to_json()).await
+}
+
+/// Those of a list that can be read; of the others there is a line in the log.
+fn signatures(list: &[RawJson]) -> Vec<Signature> {
+    let read = list
+        .iter()
+        .filter_map(|json| match Signature::from_json(json) {
+            Ok(signature) => Some(signature),
+            Err(error) => {
+                tracing::error!(%error, "a signature cannot be read, and is left out");
+                None
+            }
+        });
+    read.collect()
+}

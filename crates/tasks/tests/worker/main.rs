@@ -1,0 +1,17 @@
+//! What a worker promises.
+
+mod acknowledgements;
+mod bad_input;
+mod basics;
+mod broken;
+mod limits;
+mod orders;
+#[cfg(feature = "amqp")]
+mod rabbitmq;
+#[cfg(feature = "redis")]
+mod redis;
+mod retries;
+mod scenes;
+mod shutdown;
+mod site;
+mod times;

@@ -1,0 +1,96 @@
+"""`/tasks/*`: tasks sent with Celery, their results, and canvases of them."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+from django.http import JsonResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_POST
+
+from .requests_in_json import Refused, body_of, refusing
+
+# RPC answers the thread that sent a task, and each request here has a thread of its own.
+CELERY = ThreadPoolExecutor(max_workers=1)
+
+# No backend keeps a group without being told to, and RPC none at all.
+GROUPS = {}
+
+
+@cache
+def celery_side():
+    # Not every Django of these tests has a Celery beside it.
+    sys.path.append(str(Path(__file__).resolve().parents[2] / "celery"))
+    from tasks_under_test import app, described
+
+    return app, described
+
+
+@csrf_exempt
+@require_POST
+@refusing
+def send(request):
+    body = body_of(request, dict)
+
+    if not isinstance(body.get("name"), str):
+        raise Refused("name is missing")
+
+    def now():
+        app, described = celery_side()
+        options = described.linked(body.get("options", {}))
+        return app.send_task(body["name"], body.get("args", []), body.get("kwargs", {}), **options).id
+
+    return JsonResponse({"id": CELERY.submit(now).result()})
+
+
+@csrf_exempt
+@require_POST
+@refusing
+def send_canvas(request):
+    body = body_of(request, dict)
+
+    def now():
+        _, described = celery_side()
+        try:
+            signature = described.signature(body)
+        except described.Unknown as problem:
+            raise Refused(str(problem)) from None
+        sent = signature.apply_async()
+        if hasattr(sent, "results"):
+            GROUPS[sent.id] = sent.results
+        return sent.id
+
+    return JsonResponse({"id": CELERY.submit(now).result()})
+
+
+@require_GET
+def result(request, id):
+    def now():
+        if id in GROUPS:
+            members = [state_of(member.id) for member in GROUPS[id]]
+            ready = all(state == "SUCCESS" for state, _ in members)
+            return "SUCCESS" if ready else "PENDING", [value for _, value in members]
+        return state_of(id)
+
+    state, value = CELERY.submit(now).result()
+    return JsonResponse({"state": state, "result": value})
+
+
+def state_of(id):
+    # One question for both: between two, the state may change.
+    app, _ = celery_side()
+    meta = app.backend.get_task_meta(id)
+    value = meta["result"]
+    if isinstance(value, BaseException):
+        kind = type(value)
+        value = {"exc_type": kind.__name__, "exc_message": list(value.args), "exc_module": kind.__module__}
+    return meta["status"], value
+
+
+urlpatterns = [
+    path("tasks/send", send),
+    path("tasks/canvas", send_canvas),
+    path("tasks/result/<str:id>", result),
+]
