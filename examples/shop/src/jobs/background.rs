@@ -9,7 +9,7 @@ use quintette_tasks::{SendError, Signature};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Jobs, MAIL_QUEUE, QUEUE_FORGOTTEN, SALES_REPORT, Tools};
+use super::{Jobs, MAIL_QUEUE, QUEUE_FORGOTTEN, SALES_REPORT, Tools, confirmation};
 use crate::config::JobsConfig;
 
 /// How many tasks run at once beside the visitors' requests.
@@ -39,6 +39,13 @@ impl Background {
         let report = SALES_REPORT.s((None,))?;
         let forgotten = QUEUE_FORGOTTEN.s(())?.expires_in(FORGOTTEN);
         running.spawn(beat(jobs, config, report, forgotten).run(wait(stopped.clone())));
+        // At once, and then on the schedule.
+        let (jobs_now, store) = (jobs.clone(), tools.store.clone());
+        running.spawn(async move {
+            if let Err(error) = confirmation::queue_forgotten(&jobs_now, &store).await {
+                tracing::error!("forgotten confirmations cannot be looked for: {error}");
+            }
+        });
         if config.works_here {
             let worker = worker(jobs, tools).concurrency(CONCURRENCY);
             running.spawn(async move {
