@@ -18,7 +18,7 @@ mod moment;
 mod options;
 mod plan;
 
-pub(crate) use call::queue_of;
+pub(crate) use call::{checked_id, queue_of};
 pub(crate) use plan::{Call, Plan};
 
 /// How many messages are under way to the broker at once.

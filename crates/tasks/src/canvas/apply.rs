@@ -83,6 +83,8 @@ impl<'a> Planner<'a> {
     ) -> Result<ResultTree, SendError> {
         signature.options.merge(options);
         given.give(&mut signature);
+        // Before an id is given: one that is no text would be replaced in silence.
+        crate::send::checked_id(&signature.options)?;
         let id = id_of(&mut signature.options, None);
         self.plan.call(self.app, &signature, &id)?;
         Ok(ResultTree::task(id))

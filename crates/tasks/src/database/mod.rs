@@ -73,6 +73,11 @@ impl DatabaseError {
         self.is_configuration
     }
 
+    /// Whether a statement that had to change a row changed none.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        matches!(self.source.as_deref(), Some(sqlx::Error::RowNotFound))
+    }
+
     pub(crate) fn configuration(place: &str, what: impl Into<String>) -> Self {
         Self {
             place: place.into(),

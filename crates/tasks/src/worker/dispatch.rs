@@ -219,7 +219,7 @@ impl Dispatcher {
         match request.eta.filter(|eta| *eta > Utc::now()) {
             None => self.admit(request),
             Some(eta) => match parked {
-                Some(delivery) => self.park(request, delivery, eta),
+                Some(delivery) => self.park(&request, delivery, eta),
                 None => self.hold(request, eta),
             },
         }
@@ -232,9 +232,9 @@ impl Dispatcher {
     }
 
     /// Leaves it in the broker; where the broker cannot, it is taken back by the loop's own command.
-    fn park(&mut self, request: Arc<Request>, delivery: Delivery, eta: DateTime<Utc>) {
+    fn park(&mut self, request: &Arc<Request>, delivery: Delivery, eta: DateTime<Utc>) {
         let shared = self.shared.clone();
-        let open = self.open(&request);
+        let open = self.open(request);
         tokio::spawn(async move {
             let request = open.request.clone();
             let parked = request.held.channel.park(&delivery, eta).await;
@@ -260,7 +260,7 @@ impl Dispatcher {
         let why = if request.expires.is_some_and(|expires| expires < Utc::now()) {
             Revoked::Expired
         } else if self.shared.state().is_revoked(request) {
-            Revoked::Revoked
+            Revoked::Named
         } else {
             return false;
         };

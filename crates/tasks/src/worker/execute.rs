@@ -195,7 +195,7 @@ async fn within(
                     return ran;
                 }
                 match hard {
-                    Some(hard) => tokio::time::sleep(hard - soft).await,
+                    Some(hard) => tokio::time::sleep(hard.saturating_sub(soft)).await,
                     None => std::future::pending().await,
                 }
             }

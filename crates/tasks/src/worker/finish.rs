@@ -170,7 +170,7 @@ async fn reject(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Revoked {
     /// By its id or a stamp, before it began.
-    Revoked,
+    Named,
     /// It was too late to begin.
     Expired,
     /// While it ran.
@@ -183,7 +183,7 @@ pub(crate) async fn revoke(
     why: Revoked,
 ) -> Result<(), GaveUp> {
     let reason = match why {
-        Revoked::Revoked => "revoked",
+        Revoked::Named => "revoked",
         Revoked::Expired => "expired",
         Revoked::Terminated => "terminated",
     };

@@ -71,6 +71,10 @@ pub struct Worker {
 
 impl Worker {
     /// A worker that runs `tasks`, and Celery's own, from the default queue.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a worker takes its tasks, as it takes its client"
+    )]
     pub fn new(app: App, tasks: Tasks) -> Self {
         let settings = app.settings();
         let concurrency = settings.worker_concurrency.unwrap_or_else(|| {

@@ -27,7 +27,7 @@ struct Line<'a> {
 
 impl RevokedIds {
     const MOST: usize = 50_000;
-    const LIFETIME: Duration = Duration::from_secs(10_800);
+    const LIFETIME: Duration = Duration::from_hours(3);
 
     pub(crate) fn contains(&self, id: &str) -> bool {
         !self.ids.is_empty() && self.ids.contains(id)

@@ -25,7 +25,8 @@ async fn on_rabbitmq_a_worker_keeps_its_promises() {
     let rabbitmq = RabbitMq::start().unwrap();
     let url = rabbitmq.url();
     scenes::all_run_once(&site(&url)).await;
-    scenes::a_late_task_of_a_killed_worker_runs_again(&site(&url)).await;
+    let (dying, surviving) = (site(&url), site(&url));
+    scenes::a_late_task_of_a_killed_worker_runs_again(&dying, &surviving).await;
     scenes::poison_is_set_aside_and_can_be_replayed(&site(&url)).await;
     scenes::a_task_that_waits_for_its_time_is_held_and_runs_once(&site(&url)).await;
 

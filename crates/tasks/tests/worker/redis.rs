@@ -29,7 +29,8 @@ async fn on_redis_all_tasks_run_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_redis_a_late_task_of_a_killed_worker_runs_again() {
     let redis = Redis::start().unwrap();
-    scenes::a_late_task_of_a_killed_worker_runs_again(&site(&redis.url())).await;
+    let (dying, site) = (site(&redis.url()), site(&redis.url()));
+    scenes::a_late_task_of_a_killed_worker_runs_again(&dying, &site).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,9 +48,9 @@ async fn on_redis_a_warm_shutdown_gives_back_what_has_not_begun() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_redis_a_task_that_waits_for_its_time_is_held_and_runs_once() {
     let redis = Redis::start().unwrap();
-    let site = site(&redis.url());
-    scenes::a_task_that_waits_for_its_time_is_held_and_runs_once(&site).await;
-    let parked = self::site(&redis.url()).set(|settings| settings.worker_eta_task_limit = 5);
+    scenes::a_task_that_waits_for_its_time_is_held_and_runs_once(&site(&redis.url())).await;
+    let redis = Redis::start().unwrap();
+    let parked = site(&redis.url()).set(|settings| settings.worker_eta_task_limit = 5);
     scenes::a_task_that_waits_for_its_time_is_held_and_runs_once(&parked).await;
 }
 

@@ -75,7 +75,8 @@ pub(crate) async fn all_run_once(site: &Site) {
     assert_eq!(site.waiting("celery").await, 0);
 }
 
-pub(crate) async fn a_late_task_of_a_killed_worker_runs_again(site: &Site) {
+/// `dying` has a connection of its own, which goes with its worker.
+pub(crate) async fn a_late_task_of_a_killed_worker_runs_again(dying: &Site, site: &Site) {
     let begun = Arc::new(AtomicUsize::new(0));
     let hangs_once = {
         let begun = begun.clone();
@@ -89,7 +90,7 @@ pub(crate) async fn a_late_task_of_a_killed_worker_runs_again(site: &Site) {
             }
         })
     };
-    let first = Mortal::start(site.worker(hangs_once.clone()));
+    let first = Mortal::start(dying.worker(hangs_once.clone()));
     let id = site.send(call("scene.late", [7]).id("killed")).await;
     until("it has begun", async || begun.load(Ordering::SeqCst) == 1).await;
     first.kill();

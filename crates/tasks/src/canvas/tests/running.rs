@@ -50,11 +50,9 @@ impl Site {
     }
 
     fn unlocking_within(chord_deadline: Duration) -> Self {
-        let settings = TaskSettings {
-            chord_deadline,
-            result_chord_retry_interval: Duration::from_millis(20),
-            ..TaskSettings::default()
-        };
+        let mut settings = TaskSettings::default();
+        settings.chord_deadline = chord_deadline;
+        settings.result_chord_retry_interval = Duration::from_millis(20);
         Self::start(Arc::new(MemoryResults::new(None)), settings)
     }
 
