@@ -63,7 +63,7 @@ async fn dispatch(arguments: Arguments, log: &log::Log) -> Result<ExitCode, Erro
         Command::Migrate => migrate::run(&settings()?).await?,
         Command::Clearsessions => clearsessions::run(settings()?).await?,
         Command::Sessions(SessionsCommand::List(list)) => {
-            unless_interrupted(sessions::list::run(settings()?, list)).await?;
+            Box::pin(unless_interrupted(sessions::list::run(settings()?, list))).await?;
         }
         Command::Sessions(SessionsCommand::Show(show)) => {
             sessions::show::run(settings()?, show, log).await?;
