@@ -120,7 +120,7 @@ impl<'a> Planner<'a> {
         };
         let result = freeze_steps(&mut tasks, self.app.oid(), place)?;
         for errback in own.list("link_error") {
-            for task in tasks.iter_mut() {
+            for task in &mut tasks {
                 link_error_node(task, &errback);
             }
         }
