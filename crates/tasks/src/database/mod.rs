@@ -29,7 +29,10 @@ const CONNECTIONS: u32 = 8;
 
 /// What the kinds of databases write differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "a program that is built with one database names no other")]
+#[allow(
+    dead_code,
+    reason = "a program that is built with one database names no other"
+)]
 pub(crate) enum Dialect {
     Sqlite,
     Postgres,
