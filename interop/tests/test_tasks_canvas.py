@@ -148,11 +148,14 @@ class TestChords:
         parts = task("probe.flaky", 1, on=one), task("probe.flaky", 2, on=other), add(1, 1, on=one)
         assert outcome(client, chord(*parts, body=tsum(other))).value == 5
 
-    def test_the_body_fails_where_a_part_fails(self, client, one, other):
-        described = chord(add(1, 2, on=other), fail("no", on=one), add(3, 4, on=one), body=tsum(other))
-        failed = outcome(client, described)
-        assert (failed.state, failed.value[0]) == ("FAILURE", "ChordError")
-        assert "ValueError" in failed.value[1][0]
+    def test_the_body_fails_where_a_part_fails(self, place, client, one, other):
+        id = str(uuid.uuid4())
+        parts = add(1, 2, on=other), fail("no", on=one), add(3, 4, on=one)
+        # Who sent it in Python is told of the part that failed.
+        assert outcome(client, chord(*parts, body=tsum(other, task_id=id))).state == "FAILURE"
+        body = place.client(PROBE).outcome(id)
+        assert (body.state, body.value[0]) == ("FAILURE", "ChordError")
+        assert "ValueError" in body.value[1][0]
 
     def test_the_errback_of_the_body_is_called_where_a_part_fails(self, client, one, other):
         id, errback = str(uuid.uuid4()), str(uuid.uuid4())

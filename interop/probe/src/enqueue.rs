@@ -10,10 +10,10 @@ use crate::arguments::{Flags, app};
 /// Calls that are looked at before they are sent: not all at once, or a million would be in memory.
 const BATCH: usize = 10_000;
 
-pub(crate) async fn run(
-    mut arguments: impl Iterator<Item = String>,
-) -> Result<(), Box<dyn Error>> {
-    let name = arguments.next().ok_or("enqueue NAME --count N [--queue Q]")?;
+pub(crate) async fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
+    let name = arguments
+        .next()
+        .ok_or("enqueue NAME --count N [--queue Q]")?;
     let flags = Flags::parse(arguments)?;
     let count = flags.number("count")?.unwrap_or(1);
     let app = app()?;

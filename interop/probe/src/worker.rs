@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quintette::json::RawJson;
 use quintette_tasks::worker::{Context, Tasks, Worker};
-use quintette_tasks::{App, Arguments, Exception, Task, TaskError};
+use quintette_tasks::{Arguments, Exception, Task, TaskError};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::{Flags, app};
