@@ -9,7 +9,7 @@ mod send;
 
 use std::path::Path;
 
-use quintette_tasks::{App, TaskSettings};
+use quintette_tasks::{App, SendError, TaskSettings};
 
 use crate::arguments::TasksCommand;
 use crate::error::Error;
@@ -19,15 +19,34 @@ use crate::users::prompt::Terminal;
 /// Does what the command says. Of all settings only Celery's are looked at, so that no `SECRET_KEY` is needed.
 pub(crate) async fn run(settings: Option<&Path>, command: &TasksCommand) -> Result<(), Error> {
     let app = app(settings)?;
+    let speaks_to_workers = matches!(command, TasksCommand::Revoke(_) | TasksCommand::Inspect(_));
+    if speaks_to_workers && app.broker().info().transport == "sqla" {
+        return Err(Error::Other(
+            "CELERY_BROKER_URL is a file, through which nobody can speak to workers: use RabbitMQ or Redis for that"
+                .to_owned(),
+        ));
+    }
     // On the heap: brokers' futures are large.
-    match command {
+    let done = match command {
         TasksCommand::Send(arguments) => Box::pin(send::run(&app, arguments)).await,
         TasksCommand::Result(arguments) => Box::pin(result::run(&app, arguments)).await,
         TasksCommand::Revoke(arguments) => Box::pin(revoke::run(&app, arguments)).await,
         TasksCommand::Inspect(arguments) => Box::pin(inspect::run(&app, arguments)).await,
         TasksCommand::Purge(arguments) => Box::pin(purge::run(&app, arguments)).await,
         TasksCommand::Dead(command) => Box::pin(dead::run(&app, command)).await,
+    };
+    done.map_err(|error| with_place(&app, error))
+}
+
+/// Says which broker it was that did not do it.
+fn with_place(app: &App, error: Error) -> Error {
+    if !matches!(error, Error::Broker(_) | Error::Send(SendError::Broker(_))) {
+        return error;
     }
+    let info = app.broker().info();
+    let port = info.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let place = format!("{}://{}{port}", info.transport, info.hostname);
+    Error::Other(format!("{error} (CELERY_BROKER_URL names {place})"))
 }
 
 fn app(file: Option<&Path>) -> Result<App, Error> {

@@ -195,7 +195,7 @@ async fn what_was_set_aside_is_shown_and_sent_again() {
     assert_eq!(ran.stdout, "Nothing of celery was set aside.\n", "{ran:?}");
 
     let dead = Destination::queue(app(&site).queue("celery.dead"));
-    let message = quintette_tasks::protocol::Message::default();
+    let message = quintette_tasks::protocol::Message::json("no task");
     app(&site).broker().publish(&message, &dead).await.unwrap();
     let ran = run(&site, &["tasks", "dead", "purge"]).await;
     assert_eq!(ran.code, 1, "{ran:?}");
