@@ -17,12 +17,13 @@ use quintette::sessions::{self, SessionKey, SessionLayer, Sessions, TimeoutLayer
 use quintette::templates::Templates;
 
 use crate::accounts::{self, PasswordResets};
-use crate::config::{Config, StartError};
+use crate::config::{Config, JobsConfig, StartError};
 use crate::error::ShopError;
+use crate::jobs::{Background, Jobs, Tools};
 use crate::pages;
 use crate::place::place;
 use crate::store::Store;
-use crate::{cart, catalogue, checkout, session_page};
+use crate::{cart, catalogue, checkout, session_page, staff};
 
 /// In bytes. The longest form that is accepted, an order, has fewer than 3,000 when every character is escaped.
 const LONGEST_BODY: usize = 16 * 1024;
@@ -38,6 +39,9 @@ pub struct Shop {
     sessions: Sessions,
     authentication: Authentication,
     password_resets: PasswordResets,
+    jobs: Jobs,
+    jobs_config: JobsConfig,
+    tools: Tools,
 }
 
 impl Shop {
@@ -48,13 +52,15 @@ impl Shop {
     /// Where the database or the sessions' store cannot be used.
     pub async fn open(config: Config) -> Result<Self, StartError> {
         let file = config.database_file();
-        let settings = Arc::new(config.settings);
+        let jobs = Jobs::open(&config)?;
+        let settings = Arc::new(config.settings.clone());
         // Users are in the database, wherever the sessions are.
         let database = Database::create(&settings).await?;
         database.migrate().await?;
         let store = Store::open(&file)
             .await
             .map_err(|source| StartError::Store { path: file, source })?;
+        let tools = Tools::of(&config, store.clone())?;
         let sessions = sessions::connect_with(&database, settings.clone()).await?;
         // A cache is not spoken to before it is asked for something: the answer is that there is no such session.
         let key = SessionKey::random()?;
@@ -64,17 +70,27 @@ impl Shop {
             source,
         })?;
         let authentication = Authentication::connect(&database, settings.clone()).await?;
-        authentication
-            .users()?
-            .create_permission("shop", "order", "view_order", "Can view order")
-            .await?;
+        staff::create_permissions(&authentication).await?;
         Ok(Self {
             store,
             templates: pages::templates(settings),
             sessions,
             password_resets: PasswordResets::new(authentication.clone(), config.mailer),
             authentication,
+            jobs,
+            jobs_config: config.jobs,
+            tools,
         })
+    }
+
+    /// Begins what runs beside the pages: the schedule, and a worker where the settings want one in this process.
+    ///
+    /// # Errors
+    ///
+    /// Calls that cannot be written.
+    pub fn start_background(&self) -> Result<Background, StartError> {
+        let background = Background::start(&self.jobs, &self.tools, &self.jobs_config);
+        background.map_err(|error| StartError::Schedule(Box::new(error)))
     }
 
     /// The shop's pages.
@@ -111,7 +127,8 @@ impl Shop {
             .route("/session/expiry", post(session_page::set_expiry))
             .route("/session/cycle", post(session_page::cycle_key))
             .route("/session/flush", post(session_page::flush))
-            .merge(accounts::routes());
+            .merge(accounts::routes())
+            .merge(staff::routes());
         // Django's order, from the inside out: the layer that is added last sees a request first. None of them asks a store
         // before a handler or a template does.
         let pages = pages
@@ -137,6 +154,18 @@ impl Shop {
 impl FromRef<Shop> for Store {
     fn from_ref(shop: &Shop) -> Self {
         shop.store.clone()
+    }
+}
+
+impl FromRef<Shop> for Jobs {
+    fn from_ref(shop: &Shop) -> Self {
+        shop.jobs.clone()
+    }
+}
+
+impl FromRef<Shop> for Tools {
+    fn from_ref(shop: &Shop) -> Self {
+        shop.tools.clone()
     }
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::cart::{Bill, Cart};
 use crate::error::ShopError;
 use crate::form::{Errors, check_email};
+use crate::jobs::Jobs;
 use crate::store::{Order, Owner, Store};
 
 /// The session's key of the number that the next order will have.
@@ -108,6 +109,7 @@ pub(crate) async fn form(
 
 pub(crate) async fn place(
     State(store): State<Store>,
+    State(jobs): State<Jobs>,
     page: TemplatePage,
     session: Session,
     user: Option<User>,
@@ -135,6 +137,8 @@ pub(crate) async fn place(
     settle(&session, &order, owner.is_none()).await?;
     if is_new {
         messages.success("Your order is placed.");
+        // Last, so that nothing that fails after it leaves a mail for an order that is not there. The page says what came of it.
+        jobs.confirm(&store, &number).await;
     }
     Ok(Redirect::to(&format!("/orders/{number}")).into_response())
 }

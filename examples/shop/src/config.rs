@@ -11,13 +11,23 @@ use quintette::settings::{
     DatabaseUrl, Loader, SessionEngineName, Settings, SettingsError, SqliteLocation,
 };
 
+use quintette_tasks::beat::schedule::Crontab;
+use quintette_tasks::{AppError, SendError};
+
 use crate::mail::Mailer;
+use crate::post::PostOffice;
 
 /// Django's own generator makes keys of this many characters, and its deployment check asks for them.
 const SHORTEST_SECRET_KEY: usize = 50;
 
 /// How many wrong passwords a name may be given before it has to wait, unless `LOGIN_FAILURE_LIMIT` says otherwise.
 const LOGIN_FAILURE_LIMIT: u32 = 5;
+
+/// The file of tasks and of their results.
+const TASKS: &str = "tasks.sqlite3";
+
+/// When the nightly sales report is written, unless `SHOP_REPORT_SCHEDULE` says otherwise.
+const REPORT_SCHEDULE: &str = "0 3 * * *";
 
 /// Whom a shop on this machine answers: what stands between a forged `Host` and the links in its mails.
 const LOCAL_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -37,8 +47,79 @@ pub struct Config {
     pub data_directory: PathBuf,
     /// Quintette's settings.
     pub settings: Settings,
-    /// Where mails go: to the console.
+    /// Where mails go that reset passwords: to the console.
     pub mailer: Mailer,
+    /// What the shop does beside its pages.
+    pub jobs: JobsConfig,
+}
+
+/// What the shop does beside its pages, and where.
+#[derive(Clone, Debug)]
+pub struct JobsConfig {
+    /// When the sales report of the day before is written: at 03:00 by default.
+    pub report_schedule: Crontab,
+    /// The mail server of confirmations, such as `smtp://127.0.0.1:25`; `None`, the folder `mail`, by default.
+    pub smtp_url: Option<String>,
+    /// Whether this process runs tasks: by default, where they are in the shop's own file.
+    pub works_here: bool,
+    /// Where the schedule's last runs are noted.
+    pub beat_file: PathBuf,
+}
+
+impl JobsConfig {
+    fn new(data_directory: &Path, settings: &Settings) -> Self {
+        Self {
+            report_schedule: REPORT_SCHEDULE
+                .parse()
+                .expect("it is a crontab's five fields"),
+            smtp_url: None,
+            works_here: settings.celery.broker_url.reveal() == broker_url(data_directory),
+            beat_file: data_directory.join("beat-schedule"),
+        }
+    }
+
+    /// Takes what variables of these names say.
+    ///
+    /// # Errors
+    ///
+    /// A value that cannot be read.
+    pub fn read(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), StartError> {
+        let variable = |name| variable(name).filter(|text| !text.is_empty());
+        let wrong = |name, value: String, advice: String| StartError::Variable {
+            name,
+            value,
+            advice,
+        };
+        if let Some(text) = variable("SHOP_REPORT_SCHEDULE") {
+            self.report_schedule = text
+                .parse()
+                .map_err(|error| wrong("SHOP_REPORT_SCHEDULE", text, format!("{error}")))?;
+        }
+        if let Some(text) = variable("SHOP_WORKER") {
+            self.works_here = match text.as_str() {
+                "0" => false,
+                "1" => true,
+                _ => {
+                    let advice = "set it to 1 for a worker in the shop's process, or to 0 for none";
+                    return Err(wrong("SHOP_WORKER", text, advice.to_owned()));
+                }
+            };
+        }
+        self.smtp_url = variable("SHOP_SMTP_URL").or(self.smtp_url.take());
+        Ok(())
+    }
+
+    /// Where confirmations go.
+    pub(crate) fn post_office(&self, data_directory: &Path) -> Result<PostOffice, StartError> {
+        match &self.smtp_url {
+            Some(url) => PostOffice::smtp(url).ok_or_else(|| StartError::Variable {
+                name: "SHOP_SMTP_URL",
+                value: url.clone(),
+                advice: "write smtp://host:port of a server that asks for no login, or leave it out for a folder".to_owned(),
+            }),
+            None => Ok(PostOffice::Folder(data_directory.join("mail"))),
+        }
+    }
 }
 
 impl Config {
@@ -50,10 +131,12 @@ impl Config {
     /// Where the directory cannot be made or written, or a setting is wrong.
     pub fn from_environment() -> Result<Self, StartError> {
         let directory = std::env::var_os("SHOP_DATA").filter(|path| !path.is_empty());
-        Self::load(
+        let mut config = Self::load(
             directory.map_or_else(|| "shop-data".into(), PathBuf::from),
             Settings::loader().settings_file().environment(),
-        )
+        )?;
+        config.jobs.read(|name| std::env::var(name).ok())?;
+        Ok(config)
     }
 
     /// From what `loader` has gathered, with the shop's defaults below it.
@@ -76,6 +159,8 @@ impl Config {
             .default("LOGOUT_REDIRECT_URL", "/")
             .default("LOGIN_FAILURE_LIMIT", LOGIN_FAILURE_LIMIT)
             .default("AUTH_PASSWORD_VALIDATORS", password_validators())
+            .default("CELERY_BROKER_URL", broker_url(&data_directory))
+            .default("CELERY_RESULT_BACKEND", result_backend(&data_directory))
             .load()?;
         let file = data_directory.join("shop.sqlite3");
         settings
@@ -91,10 +176,12 @@ impl Config {
             })?;
             settings.session_file_path = Some(directory);
         }
+        let jobs = JobsConfig::new(&data_directory, &settings);
         Ok(Self {
             data_directory,
             settings,
             mailer: Mailer::console(),
+            jobs,
         })
     }
 
@@ -118,6 +205,16 @@ impl Config {
     pub fn database_file(&self) -> PathBuf {
         self.data_directory.join("shop.sqlite3")
     }
+}
+
+/// Tasks wait in a file, so that what was queued survives a restart, and no server is needed.
+fn broker_url(data_directory: &Path) -> String {
+    format!("sqla+sqlite:///{}", data_directory.join(TASKS).display())
+}
+
+/// Also where the broker is another: the shop and its workers share `SHOP_DATA` anyway.
+fn result_backend(data_directory: &Path) -> String {
+    format!("db+sqlite:///{}", data_directory.join(TASKS).display())
 }
 
 fn password_validators() -> Vec<BTreeMap<&'static str, String>> {
@@ -225,11 +322,32 @@ pub enum StartError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The program was called with something.
-    #[error("there is no argument {0:?}: the shop has none but --help, and follows variables")]
+    #[error(
+        "there is no argument {0:?}: the shop has none but `worker` and --help, and follows variables"
+    )]
     Argument(String),
     /// `PORT` is no port.
     #[error("PORT is {0:?}: set it to a number from 1 to 65535, or leave it out for 8000")]
     Port(String),
+    /// Another of the shop's variables cannot be read.
+    #[error("{name} is {value:?}: {advice}")]
+    Variable {
+        /// Which.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What to do.
+        advice: String,
+    },
+    /// No broker can be made of the settings.
+    #[error(transparent)]
+    Tasks(#[from] AppError),
+    /// A task that is called on a schedule cannot be called.
+    #[error("the schedule cannot be made: {0}")]
+    Schedule(Box<SendError>),
+    /// The worker cannot begin.
+    #[error(transparent)]
+    Worker(#[from] quintette_tasks::worker::WorkerError),
     /// Nothing can listen there.
     #[error(
         "127.0.0.1:{port} cannot be listened on ({source}): stop the program that uses it, or set PORT to another number"

@@ -6,6 +6,9 @@ use quintette::auth::AuthError;
 use quintette::http::DisallowedHost;
 use quintette::sessions::SessionError;
 use quintette::templates::TemplateError;
+use quintette_tasks::SendError;
+use quintette_tasks::canvas::CanvasError;
+use quintette_tasks::results::ResultError;
 
 /// The answer to a request that failed. Its page is made by [`crate::pages::dress_errors`].
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,10 @@ pub(crate) enum ShopError {
     Host(#[from] DisallowedHost),
     #[error("the shop's database cannot answer: {0}")]
     Store(#[from] sqlx::Error),
+    #[error("tasks cannot be called: {0}")]
+    Tasks(String),
+    #[error("a file of the shop cannot be read: {0}")]
+    File(#[from] std::io::Error),
     #[error("too many visitors want the same at once")]
     Busy,
     #[error("the system has no randomness to give: {0}")]
@@ -40,12 +47,32 @@ impl IntoResponse for ShopError {
                 tracing::info!("{error}");
                 return StatusCode::BAD_REQUEST.into_response();
             }
-            Self::Store(_) | Self::Busy | Self::Random(_) => tracing::error!("{self}"),
+            Self::Store(_) | Self::Tasks(_) | Self::File(_) | Self::Busy | Self::Random(_) => {
+                tracing::error!("{self}")
+            }
         }
-        if matches!(self, Self::Store(_) | Self::Busy) {
+        if matches!(self, Self::Store(_) | Self::Tasks(_) | Self::Busy) {
             let seconds = [(header::RETRY_AFTER, "2")];
             return (StatusCode::SERVICE_UNAVAILABLE, seconds).into_response();
         }
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    }
+}
+
+impl From<SendError> for ShopError {
+    fn from(error: SendError) -> Self {
+        Self::Tasks(error.to_string())
+    }
+}
+
+impl From<CanvasError> for ShopError {
+    fn from(error: CanvasError) -> Self {
+        Self::Tasks(error.to_string())
+    }
+}
+
+impl From<ResultError> for ShopError {
+    fn from(error: ResultError) -> Self {
+        Self::Tasks(error.to_string())
     }
 }

@@ -25,7 +25,7 @@ macro_rules! files {
 }
 
 /// HTML is escaped wherever the template's name ends in `.html`: minijinja's default.
-const TEMPLATES: [(&str, &str); 22] = files![
+const TEMPLATES: [(&str, &str); 25] = files![
     "account.html",
     "art.html",
     "base.html",
@@ -47,7 +47,10 @@ const TEMPLATES: [(&str, &str); 22] = files![
     "product.html",
     "session.html",
     "sign_up.html",
+    "staff_import.html",
     "staff_orders.html",
+    "staff_prices.html",
+    "staff_reports.html",
 ];
 
 /// The shop's templates. Besides what a page is given, all can name `user`, `perms`, `messages`, `csrf_input` and `request`
@@ -213,8 +216,13 @@ fn wait(headers: &HeaderMap) -> String {
 }
 
 /// 1250 cents are €12.50.
-fn price(cents: i64) -> String {
-    format!("€{}.{:02}", cents / 100, cents % 100)
+pub(crate) fn price(cents: i64) -> String {
+    format!("€{}", decimal(cents))
+}
+
+/// 1250 cents are 12.50.
+pub(crate) fn decimal(cents: i64) -> String {
+    format!("{}.{:02}", cents / 100, cents % 100)
 }
 
 /// Changes whenever the style sheet does, so that a browser may keep it for ever.

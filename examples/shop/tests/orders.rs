@@ -3,11 +3,8 @@
 mod visitor;
 
 use axum::http::StatusCode;
-use quintette::auth::Authentication;
-use quintette::db::Database;
-use quintette::settings::Settings;
 use tempfile::tempdir;
-use visitor::{Visitor, open_shop};
+use visitor::{Visitor, grant, open_shop};
 
 const PASSWORD: &str = "correct horse";
 const FORM: [(&str, &str); 3] = [
@@ -100,15 +97,7 @@ async fn only_staff_see_all_orders() {
     page.shows("Staff only");
     page.hides(&number);
 
-    // As Django's admin would, or the quintette command for a superuser.
-    let url = format!("sqlite://{}/shop.sqlite3", directory.path().display());
-    let settings = [("SECRET_KEY", "not used for this"), ("DATABASE_URL", &url)];
-    let settings = Settings::loader().variables(settings).load().unwrap();
-    let database = Database::connect(&settings).await.unwrap();
-    let authentication = Authentication::connect(&database, settings).await.unwrap();
-    let users = authentication.users().unwrap();
-    let user = users.by_username("clerk").await.unwrap().unwrap();
-    users.grant(&user, "shop.view_order").await.unwrap();
+    grant(directory.path(), "clerk", &["shop.view_order"]).await;
 
     clerk.get("/account").await.shows("/staff/orders");
     let page = clerk.get("/staff/orders").await;

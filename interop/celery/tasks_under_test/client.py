@@ -21,8 +21,8 @@ def send(name, args=(), kwargs=None, options=None):
     return keep(app.send_task(name, args, kwargs, **described.linked(options or {})))["id"]
 
 
-def canvas(described_as, options=None):
-    return keep(described.signature(described_as).apply_async(**(options or {})))
+def canvas(described_as):
+    return keep(described.send(described_as))
 
 
 def keep(result):

@@ -9,6 +9,12 @@ class Unknown(ValueError):
     """What is described is nothing that the contract knows."""
 
 
+def send(described):
+    # As its own options, Celery 5.5 forgets those of a map.
+    options = described.get("options", {})
+    return signature(described | {"options": {}}).apply_async(**linked(options))
+
+
 def signature(described):
     """`{"name", "args"?, "kwargs"?, "options"?, "immutable"?}`, or a canvas of such: `{"kind", "tasks", "body"?, "options"?}`."""
     if not isinstance(described, dict):
@@ -44,11 +50,11 @@ def canvas(described):
             return celery.group(tasks, app=app)
         case "chord":
             return celery.chord(tasks, signature(described.get("body")), app=app)
-        case "map" | "starmap" as kind:
-            [task] = tasks
-            return getattr(task, kind)(described["items"])
+        case "map":
+            return celery.xmap(*tasks, described["items"], app=app)
+        case "starmap":
+            return celery.xstarmap(*tasks, described["items"], app=app)
         case "chunks":
-            [task] = tasks
-            return task.chunks(described["items"], described["size"]).group()
+            return celery.chunks(*tasks, described["items"], described["size"], app=app).group()
         case other:
             raise Unknown(f"unknown kind {other!r}")

@@ -54,10 +54,9 @@ def send_canvas(request):
     def now():
         _, described = celery_side()
         try:
-            signature = described.signature(body)
+            sent = described.send(body)
         except described.Unknown as problem:
             raise Refused(str(problem)) from None
-        sent = signature.apply_async()
         if hasattr(sent, "results"):
             GROUPS[sent.id] = sent.results
         return sent.id

@@ -3,13 +3,18 @@
 //! Every setting comes from the environment by its Django name. Each route is a few lines over the public API.
 
 mod accounts;
+mod arguments;
 mod beat;
 mod bench;
 mod context;
 mod csrf;
+mod described;
+mod enqueue;
 mod messages;
 mod ops;
 mod signing;
+mod tasks;
+mod worker;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -29,13 +34,21 @@ use tracing_subscriber::filter::LevelFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // A forged cookie is worth a line of information, but not thousands of them under load.
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next();
+    let level = match command.as_deref() {
+        Some("worker") => LevelFilter::INFO,
+        // A forged cookie is worth a line of information, but not thousands of them under load.
+        _ => LevelFilter::WARN,
+    };
     tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::WARN)
+        .with_max_level(level)
         .with_writer(std::io::stderr)
         .init();
-    let done = match std::env::args().nth(1).as_deref() {
+    let done = match command.as_deref() {
         Some("beat") => beat::run().await,
+        Some("worker") => worker::run(arguments).await,
+        Some("enqueue") => enqueue::run(arguments).await,
         _ => serve().await,
     };
     match done {
@@ -58,7 +71,10 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .parse()?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let app = app(sessions, authentication);
+    let mut app = app(sessions, authentication);
+    if std::env::var_os("CELERY_BROKER_URL").is_some() {
+        app = app.merge(tasks::routes(arguments::app()?));
+    }
     axum::serve(
         listener,
         app.into_make_service_with_connect_info::<SocketAddr>(),

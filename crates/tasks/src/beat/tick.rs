@@ -130,7 +130,7 @@ mod tests {
         let mut run = tick("shop", "nightly", "2026-03-01T04:00:00Z");
         run.entry.signature = run.entry.signature.option("headers", json!({"own": 1}));
         let sent = run.signature();
-        assert_eq!(sent.options.text("task_id").as_ref(), Some(&run.id));
+        assert_eq!(sent.options.text("task_id"), Some(run.id));
         let headers = sent.options.value("headers").unwrap();
         assert_eq!(headers, json!({"own": 1, "celery_beat_task": true}));
     }

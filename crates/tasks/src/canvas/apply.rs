@@ -83,6 +83,8 @@ impl<'a> Planner<'a> {
     ) -> Result<ResultTree, SendError> {
         signature.options.merge(options);
         given.give(&mut signature);
+        // Before an id is given: one that is no text would be replaced in silence.
+        crate::send::checked_id(&signature.options)?;
         let id = id_of(&mut signature.options, None);
         self.plan.call(self.app, &signature, &id)?;
         Ok(ResultTree::task(id))
@@ -118,14 +120,16 @@ impl<'a> Planner<'a> {
         };
         let result = freeze_steps(&mut tasks, self.app.oid(), place)?;
         for errback in own.list("link_error") {
-            tasks
-                .iter_mut()
-                .for_each(|task| link_error_node(task, &errback));
+            for task in &mut tasks {
+                link_error_node(task, &errback);
+            }
         }
         tasks.iter_mut().for_each(strip_links);
         if let Some(last) = tasks.last_mut() {
             let links = own.list("link");
-            links.into_iter().for_each(|link| link_node(last, link));
+            for link in links {
+                link_node(last, link);
+            }
         }
         let first = tasks.remove(0);
         let mut rest = own.list("chain");
@@ -251,9 +255,9 @@ impl<'a> Planner<'a> {
         group: &str,
     ) -> Result<(Node, ResultTree), SendError> {
         let links = own.list("link");
-        links
-            .into_iter()
-            .for_each(|link| link_node(&mut body, link));
+        for link in links {
+            link_node(&mut body, link);
+        }
         for errback in own.list("link_error") {
             link_body_error(&mut body, &errback);
         }

@@ -162,6 +162,7 @@ pub(super) fn members(tasks: Vec<Node>) -> Vec<Node> {
     all
 }
 
+/// The parts are given the body when they are sent, and not before: within one another, bodies would be written twice at each level.
 fn freeze_chord(chord: &mut Chord, oid: &str, place: Place<'_>) -> Result<ResultTree, CanvasError> {
     let body = match &mut chord.body {
         Some(body) => Some(freeze(
@@ -174,13 +175,11 @@ fn freeze_chord(chord: &mut Chord, oid: &str, place: Place<'_>) -> Result<Result
         )?),
         None => None,
     };
-    let body_json = chord.body.as_ref().map(Node::to_json).transpose()?;
     let mut group = take_header(chord);
     let header = freeze_group(
         &mut group,
         oid,
         Place {
-            chord: body_json.as_ref(),
             root: place.root,
             parent: place.parent,
             ..Place::default()
@@ -204,7 +203,8 @@ pub(super) fn take_header(chord: &mut Chord) -> Steps {
     }
 }
 
-/// Takes the body away from the parts of chords that are yet to be sent: the chord has it, and it is put there again then.
+/// Takes the body away from the parts of chords that are yet to be sent, where a client has put it there: the chord has it, and it is put there
+/// again then.
 pub(super) fn strip_links(node: &mut Node) {
     match node {
         Node::Task(_) => {}

@@ -10,7 +10,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quintette_core::settings::{DatabaseUrl, SqliteLocation};
+use quintette_core::settings::DatabaseUrl;
+#[cfg(feature = "sqlite")]
+use quintette_core::settings::SqliteLocation;
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use self::run::run;
@@ -22,13 +24,14 @@ pub(crate) use self::url::parse as parse_url;
 /// How long a caller waits for a connection, or for a lock on a file.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many connections to a server there are at most.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 const CONNECTIONS: u32 = 8;
 
 /// What the kinds of databases write differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(all(feature = "sqlite", feature = "postgres", feature = "mysql")),
-    expect(dead_code, reason = "only what is built in is ever named")
+#[allow(
+    dead_code,
+    reason = "a program that is built with one database names no other"
 )]
 pub(crate) enum Dialect {
     Sqlite,
@@ -68,6 +71,11 @@ impl DatabaseError {
     /// Whether the URL is what is wrong, so that trying again is of no use.
     pub(crate) fn is_configuration(&self) -> bool {
         self.is_configuration
+    }
+
+    /// Whether a statement that had to change a row changed none.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        matches!(self.source.as_deref(), Some(sqlx::Error::RowNotFound))
     }
 
     pub(crate) fn configuration(place: &str, what: impl Into<String>) -> Self {
@@ -137,6 +145,7 @@ impl Database {
     }
 
     /// Where it is; without its password.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn place(&self) -> &str {
         &self.place
     }

@@ -49,6 +49,9 @@ where
         let query = sqlx::query_with::<DB, _>(sql, arguments);
         if statement.columns.is_empty() {
             let result = query.execute(&mut *connection).await?;
+            if statement.must_change && result.changed() == 0 {
+                return Err(sqlx::Error::RowNotFound);
+            }
             written.push(Written {
                 changed: result.changed(),
                 rows: Vec::new(),

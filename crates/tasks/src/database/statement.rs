@@ -29,6 +29,7 @@ pub(crate) struct Statement {
     pub(super) sql: Cow<'static, str>,
     pub(super) values: Vec<Value>,
     pub(super) columns: &'static [Column],
+    pub(super) must_change: bool,
 }
 
 /// What a statement did.
@@ -44,6 +45,7 @@ impl Statement {
             sql: sql.into(),
             values: Vec::new(),
             columns: &[],
+            must_change: false,
         }
     }
 
@@ -56,6 +58,13 @@ impl Statement {
     /// The values of the next ones.
     pub(crate) fn with_all<V: Into<Value>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
         self.values.extend(values.into_iter().map(Into::into));
+        self
+    }
+
+    /// Where it changes no row, it fails, and nothing that comes with it is done: see
+    /// [`is_unchanged`](super::DatabaseError::is_unchanged).
+    pub(crate) fn changing(mut self) -> Self {
+        self.must_change = true;
         self
     }
 

@@ -21,9 +21,6 @@ use crate::signature::{Options, Signature};
 pub(super) fn message(app: &App, signature: &Signature, id: &str) -> Result<Call, SendError> {
     let routed = routed(app, signature);
     let options = Reader(&routed);
-    if options.name("task_id")?.is_none_or(|given| given != id) {
-        return Err(wrong("task_id", "must be a text"));
-    }
     let now = Now {
         at: Utc::now(),
         timezone: app.settings().timezone,
@@ -62,6 +59,11 @@ fn routed(app: &App, signature: &Signature) -> Options {
     };
     options.update(&signature.options);
     options
+}
+
+/// Refuses an id that is no text.
+pub(crate) fn checked_id(options: &Options) -> Result<(), SendError> {
+    Reader(options).name("task_id").map(|_| ())
 }
 
 /// The queue of a task that is not told one.

@@ -95,7 +95,7 @@ impl Dispatcher {
         let ids = [request.id().to_owned()];
         self.shared.state().find(&ids).iter().any(|other| {
             other.sequence != request.sequence
-                && other.headers.retries == request.headers.retries
+                && other.attempt() == request.attempt()
                 && matches!(other.stage(), Stage::Active | Stage::Finishing)
         })
     }
@@ -143,9 +143,9 @@ async fn begin_early(shared: Arc<Shared>, early: Vec<(Open, Slot)>) {
         for (open, slot) in group {
             open.request.held.acknowledged.store(true, Ordering::SeqCst);
             let task = shared.handle.tasks.find(&open.request.headers.task);
-            if let Some(task) = task.cloned()
-                && shared.begin_once(&open.request)
-            {
+            // Two that a client sent with one id are two calls; one that the broker brings again is not.
+            let new = shared.begin_once(&open.request) || !open.request.delivery_info.redelivered;
+            if let Some(task) = task.cloned().filter(|_| new) {
                 tokio::spawn(execute(shared.clone(), open, task, slot));
             }
         }

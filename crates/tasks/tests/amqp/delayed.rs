@@ -46,7 +46,7 @@ async fn a_quorum_queue_counts_deliveries_and_keeps_the_prefetch() {
     let mut come = again;
     while !come.iter().any(|delivery| number(delivery) == 0) {
         channel.ack(&tags(&come)).await.unwrap();
-        come = take(&mut consumer, 1).await;
+        come = consumer.next().await.unwrap();
     }
     let first = come.iter().find(|delivery| number(delivery) == 0).unwrap();
     assert_eq!(first.deliveries, Some(1));

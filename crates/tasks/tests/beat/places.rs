@@ -52,7 +52,7 @@ pub(crate) fn store(address: &str) -> Arc<dyn BeatStore> {
         return Arc::new(FileStore::new(path));
     }
     if let Some((url, name)) = address.split_once('#') {
-        return Arc::new(RedisStore::new(redis::Client::open(url).unwrap(), name));
+        return Arc::new(RedisStore::open(url, name).unwrap());
     }
     Arc::new(DatabaseStore::open(address, "test").unwrap())
 }

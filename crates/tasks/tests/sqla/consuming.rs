@@ -143,9 +143,9 @@ async fn many_senders_and_consumers_share_a_file_and_each_message_comes_once() {
             while let Ok(deliveries) = consumer.next().await {
                 let tags: Vec<_> = deliveries.iter().map(|delivery| delivery.tag).collect();
                 consumer.channel().ack(&tags).await.unwrap();
-                bodies(&deliveries)
-                    .into_iter()
-                    .for_each(|body| seen.send(body).unwrap());
+                for body in bodies(&deliveries) {
+                    seen.send(body).unwrap();
+                }
             }
         });
     }
@@ -161,7 +161,7 @@ async fn many_senders_and_consumers_share_a_file_and_each_message_comes_once() {
     }
     let mut bodies = Vec::new();
     while bodies.len() < 3 * EACH {
-        let next = tokio::time::timeout(Duration::from_secs(60), all.recv());
+        let next = tokio::time::timeout(Duration::from_mins(1), all.recv());
         bodies.push(next.await.unwrap().unwrap());
     }
     bodies.sort_unstable();

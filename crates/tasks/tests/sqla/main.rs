@@ -32,7 +32,7 @@ async fn consume(broker: &SqlaBroker, queue: &str, prefetch: u32) -> Box<dyn Con
 }
 
 async fn next(consumer: &mut Box<dyn Consumer>) -> Vec<Delivery> {
-    let waited = tokio::time::timeout(Duration::from_secs(60), consumer.next());
+    let waited = tokio::time::timeout(Duration::from_mins(1), consumer.next());
     waited.await.expect("a message comes").unwrap()
 }
 

@@ -14,4 +14,6 @@ mod retries;
 mod scenes;
 mod shutdown;
 mod site;
+#[cfg(feature = "sqlite")]
+mod sqla;
 mod times;

@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use axum::routing::{get, post};
-use quintette::auth::guards::{login_required, permission_required};
+use quintette::auth::guards::login_required;
 use quintette::http::{redirect, url_has_allowed_host_and_scheme};
 use quintette::settings::Settings;
 use quintette::templates::TemplateRequest;
@@ -21,9 +21,6 @@ use serde::Deserialize;
 use crate::app::Shop;
 
 pub(crate) use password_reset::PasswordResets;
-
-/// What staff may do. It is made when the shop opens; a superuser may do everything anyway.
-pub(crate) const VIEW_ORDER: &str = "shop.view_order";
 
 pub(crate) fn routes() -> Router<Shop> {
     let strangers = Router::new()
@@ -48,12 +45,7 @@ pub(crate) fn routes() -> Router<Shop> {
             get(password_change::form).post(password_change::change),
         )
         .layer(login_required());
-    // Whoever is logged in and may not is told so, and not asked to log in again.
-    let staff = Router::new()
-        .route("/staff/orders", get(orders::all))
-        .layer(permission_required(VIEW_ORDER).raise_exception())
-        .layer(login_required());
-    strangers.merge(customers).merge(staff)
+    strangers.merge(customers)
 }
 
 /// Where a visitor came from and wants to go back to. Anybody can write it into a link.

@@ -1,4 +1,4 @@
-//! The orders of an account; for staff, those of all.
+//! The orders of an account.
 
 use axum::extract::State;
 use axum::response::Html;
@@ -23,16 +23,5 @@ pub(super) async fn mine(
     let orders = store.orders(Some(&Owner::of(&user))).await?;
     Ok(page
         .render("orders.html", Serde(OrdersPage { orders }))
-        .await?)
-}
-
-/// The guard before it has asked for the permission.
-pub(super) async fn all(
-    State(store): State<Store>,
-    page: TemplatePage,
-) -> Result<Html<String>, ShopError> {
-    let orders = store.orders(None).await?;
-    Ok(page
-        .render("staff_orders.html", Serde(OrdersPage { orders }))
         .await?)
 }

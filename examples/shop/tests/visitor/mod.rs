@@ -11,6 +11,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
+use quintette::auth::Authentication;
+use quintette::db::Database;
 use quintette::settings::Settings;
 use shop::app::Shop;
 use shop::config::Config;
@@ -31,21 +33,52 @@ pub(crate) async fn open_shop(directory: &Path, settings: &[(&str, &str)]) -> Sh
     open_shop_with_mail(directory, settings).await.0
 }
 
-/// The same, and the mails that it sends.
+/// The same, and the mails that reset passwords.
 pub(crate) async fn open_shop_with_mail(
     directory: &Path,
     settings: &[(&str, &str)],
 ) -> (Shop, Receiver<Mail>) {
+    let (sender, mails) = channel();
+    let shop = open_shop_with(directory, settings, |config| {
+        config.mailer = Mailer::new(move |mail| {
+            // A test that does not read its mail has let go of it.
+            let _ = sender.send(mail);
+        });
+    });
+    (shop.await, mails)
+}
+
+/// A shop whose process runs tasks, whatever its broker.
+pub(crate) async fn open_working_shop(directory: &Path, settings: &[(&str, &str)]) -> Shop {
+    open_shop_with(directory, settings, |config| config.jobs.works_here = true).await
+}
+
+/// The same, with a configuration that was changed.
+pub(crate) async fn open_shop_with(
+    directory: &Path,
+    settings: &[(&str, &str)],
+    change: impl FnOnce(&mut Config),
+) -> Shop {
     let loader = Settings::loader()
         .default("PASSWORD_HASHERS", vec![CHEAP_HASHER])
         .variables(settings.iter().copied());
     let mut config = Config::load(directory.to_owned(), loader).unwrap();
-    let (sender, mails) = channel();
-    config.mailer = Mailer::new(move |mail| {
-        // A test that does not read its mail has let go of it.
-        let _ = sender.send(mail);
-    });
-    (Shop::open(config).await.unwrap(), mails)
+    change(&mut config);
+    Shop::open(config).await.unwrap()
+}
+
+/// Gives a user of the shop in this directory permissions: as Django's admin would, or the quintette command for a superuser.
+pub(crate) async fn grant(directory: &Path, username: &str, permissions: &[&str]) {
+    let url = format!("sqlite://{}/shop.sqlite3", directory.display());
+    let settings = [("SECRET_KEY", "not used for this"), ("DATABASE_URL", &url)];
+    let settings = Settings::loader().variables(settings).load().unwrap();
+    let database = Database::connect(&settings).await.unwrap();
+    let authentication = Authentication::connect(&database, settings).await.unwrap();
+    let users = authentication.users().unwrap();
+    let user = users.by_username(username).await.unwrap().unwrap();
+    for permission in permissions {
+        users.grant(&user, permission).await.unwrap();
+    }
 }
 
 #[derive(Clone)]

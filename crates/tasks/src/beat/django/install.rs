@@ -1,11 +1,14 @@
 //! The program's entries, written as Django's models are.
 
 use chrono::{DateTime, Utc};
+use quintette_core::json::{write_array, write_object};
 
-use super::super::entry::Entry;
-use super::super::error::{BeatError, BeatErrorKind};
-use super::super::schedule::Schedule;
-use super::super::stores::database::{Column, Statement, Tables, Value};
+use super::columns::Times;
+use crate::beat::entry::Entry;
+use crate::beat::error::{BeatError, BeatErrorKind};
+use crate::beat::schedule::Schedule;
+use crate::beat::stores::database::LeaseTable;
+use crate::database::{Column, Statement, Value, places};
 
 /// The columns of an entry that are the program's to say.
 const OWN: [&str; 13] = [
@@ -24,139 +27,129 @@ const OWN: [&str; 13] = [
     "expire_seconds",
 ];
 
+static OWN_KINDS: [Column; 13] = {
+    use Column::{Int, Text};
+    [
+        Text, Int, Int, Int, Int, Text, Text, Text, Text, Text, Int, Text, Int,
+    ]
+};
+
 /// What brings the row of this entry up to date; none where it is.
 pub(super) async fn statements(
-    tables: &dyn Tables,
+    tables: &LeaseTable,
+    times: Times,
     entry: &Entry,
 ) -> Result<Vec<Statement>, BeatError> {
-    let (column, schedule) = schedule_row(tables, entry).await?;
-    let values = own_values(entry, column, schedule)?;
-    if is_installed(tables, entry, &values).await? {
-        return Ok(Vec::new());
-    }
-    let name = || Value::from(entry.name.clone());
-    let exists = tables
-        .fetch(
-            "SELECT id FROM django_celery_beat_periodictask WHERE name = ?",
-            &[name()],
-            &[Column::Integer],
-        )
-        .await?;
-    let now = || Value::from(Utc::now());
-    if exists.is_empty() {
-        let others = [
-            ("name", name()),
-            ("expires", expires_at(entry)),
-            ("one_off", entry.one_off.into()),
-            ("start_time", Value::or_null(entry.start_time, Column::Time)),
-            ("enabled", entry.enabled.into()),
-            ("total_run_count", 0.into()),
-            ("date_changed", now()),
-            ("description", String::new().into()),
-        ];
-        let (other_columns, other_values): (Vec<_>, Vec<_>) = others.into_iter().unzip();
-        let columns = [&OWN[..], &other_columns].concat();
-        let marks = vec!["?"; columns.len()].join(", ");
-        let columns = columns.join(", ");
-        let sql =
-            format!("INSERT INTO django_celery_beat_periodictask ({columns}) VALUES ({marks})");
-        return Ok(vec![Statement::new(sql, [values, other_values].concat())]);
-    }
+    let (column, schedule) = schedule_row(tables, times, entry).await?;
+    let values = own_values(entry, column, schedule);
+    let columns = OWN.join(", ");
+    let sql = format!("SELECT {columns} FROM django_celery_beat_periodictask WHERE name = ?");
+    let select = Statement::new(sql)
+        .with(entry.name.as_str())
+        .returning(&OWN_KINDS);
+    let statement = match tables.read(select).await?.pop() {
+        Some(row) if row == values => return Ok(Vec::new()),
+        Some(_) => update(times, entry, values),
+        None => insert(times, entry, values),
+    };
+    Ok(vec![statement])
+}
+
+fn update(times: Times, entry: &Entry, values: Vec<Value>) -> Statement {
     let columns = OWN.join(" = ?, ");
     let sql = format!(
         "UPDATE django_celery_beat_periodictask SET {columns} = ?, date_changed = ? WHERE name = ?"
     );
-    Ok(vec![Statement::new(
-        sql,
-        [values, vec![now(), name()]].concat(),
-    )])
+    Statement::new(sql)
+        .with_all(values)
+        .with(times.write(Some(Utc::now())))
+        .with(entry.name.as_str())
 }
 
-fn own_values(entry: &Entry, column: &str, schedule: i64) -> Result<Vec<Value>, BeatError> {
-    let id = |of: &str| Value::or_null((of == column).then_some(schedule), Column::Integer);
+fn insert(times: Times, entry: &Entry, values: Vec<Value>) -> Statement {
+    let flag = |flag: bool| if flag { "(1 = 1)" } else { "(1 = 0)" };
+    let sql = format!(
+        "INSERT INTO django_celery_beat_periodictask ({}, name, expires, start_time, date_changed, enabled, one_off, \
+         total_run_count, description) VALUES ({}, {}, {}, 0, '')",
+        OWN.join(", "),
+        places(OWN.len() + 4),
+        flag(entry.enabled),
+        flag(entry.one_off),
+    );
+    Statement::new(sql)
+        .with_all(values)
+        .with(entry.name.as_str())
+        .with(times.write(expires_at(entry)))
+        .with(times.write(entry.start_time))
+        .with(times.write(Some(Utc::now())))
+}
+
+fn own_values(entry: &Entry, column: &str, schedule: i64) -> Vec<Value> {
+    let id = |of: &str| Value::Int((of == column).then_some(schedule));
     let signature = &entry.signature;
     let options = &signature.options;
-    let text = |name: &str| Value::or_null(options.text(name), Column::Text);
+    let text = |name: &str| Value::Text(options.text(name));
     let number = |name: &str| {
         let number = options.read::<f64>(name).ok().flatten();
         #[allow(clippy::cast_possible_truncation)] // whole seconds are all that the column holds
-        Value::or_null(number.map(|number| number as i64), Column::Integer)
+        Value::Int(number.map(|number| number as i64))
     };
-    Ok(vec![
+    let kwargs = signature.kwargs.iter();
+    let headers = options
+        .get("headers")
+        .map_or("{}", |headers| headers.as_str());
+    vec![
         signature.task.clone().into(),
         id("interval_id"),
         id("crontab_id"),
         id("clocked_id"),
         id("solar_id"),
-        json(&signature.args)?,
-        json(&signature.kwargs)?,
+        write_array(signature.args.iter()).into(),
+        write_object(kwargs.map(|(name, value)| (name.as_str(), value))).into(),
         text("queue"),
         text("exchange"),
         text("routing_key"),
         number("priority"),
-        options
-            .get("headers")
-            .map_or_else(|| Ok("{}".to_owned().into()), json)?,
+        headers.into(),
         number("expires"),
-    ])
+    ]
 }
 
 /// In the model, one column is both the end of the schedule and when a message expires.
-fn expires_at(entry: &Entry) -> Value {
+fn expires_at(entry: &Entry) -> Option<DateTime<Utc>> {
     let message = entry.signature.options.text("expires");
     let message = message.and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
-    let time = entry.end_time.or(message.map(|time| time.to_utc()));
-    Value::or_null(time, Column::Time)
-}
-
-fn json(value: &impl serde::Serialize) -> Result<Value, BeatError> {
-    let text = serde_json::to_string(value);
-    text.map(Value::from).map_err(|error| {
-        BeatError::new(BeatErrorKind::Entry, "an entry cannot be written as JSON").caused_by(error)
-    })
-}
-
-async fn is_installed(
-    tables: &dyn Tables,
-    entry: &Entry,
-    values: &[Value],
-) -> Result<bool, BeatError> {
-    use Column::{Integer, Text};
-    let kinds = [
-        Text, Integer, Integer, Integer, Integer, Text, Text, Text, Text, Text, Integer, Text,
-        Integer,
-    ];
-    let columns = OWN.join(", ");
-    let sql = format!("SELECT {columns} FROM django_celery_beat_periodictask WHERE name = ?");
-    let rows = tables
-        .fetch(&sql, &[entry.name.clone().into()], &kinds)
-        .await?;
-    Ok(rows.first().is_some_and(|row| row == values))
+    entry.end_time.or(message.map(|time| time.to_utc()))
 }
 
 /// The row of a schedule like the entry's, which is made if there is none; and the column that names it.
 async fn schedule_row(
-    tables: &dyn Tables,
+    tables: &LeaseTable,
+    times: Times,
     entry: &Entry,
 ) -> Result<(&'static str, i64), BeatError> {
-    let (column, table, fields) = model(entry)?;
+    let (column, table, fields) = model(entry, times)?;
     let (names, values): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
     let table = format!("django_celery_beat_{table}");
-    let same: Vec<_> = names.iter().map(|name| format!("{name} = ?")).collect();
-    let find = format!("SELECT MIN(id) FROM {table} WHERE {}", same.join(" AND "));
-    let marks = vec!["?"; names.len()].join(", ");
+    let find = format!(
+        "SELECT MIN(id) FROM {table} WHERE {} = ?",
+        names.join(" = ? AND ")
+    );
     let insert = format!(
-        "INSERT INTO {table} ({}) VALUES ({marks})",
-        names.join(", ")
+        "INSERT INTO {table} ({}) VALUES ({})",
+        names.join(", "),
+        places(names.len())
     );
     for _ in 0..2 {
-        let found = tables.fetch(&find, &values, &[Column::Integer]).await?;
-        if let Some(id) = found.first().and_then(|row| row.first()?.integer()) {
+        let find = Statement::new(find.clone())
+            .with_all(values.clone())
+            .returning(&[Column::Int]);
+        let mut found = tables.read(find).await?;
+        if let Some(id) = found.pop().and_then(|mut row| row.pop()?.int()) {
             return Ok((column, id));
         }
-        tables
-            .write(&[Statement::new(&*insert, values.clone())])
-            .await?;
+        let insert = Statement::new(insert.clone()).with_all(values.clone());
+        tables.write_unchecked(insert).await?;
     }
     let what = format!(
         "the schedule of \"{}\" was not found after it was written into {table}",
@@ -168,7 +161,7 @@ async fn schedule_row(
 type Fields = Vec<(&'static str, Value)>;
 
 /// The column, the table and the fields that a schedule has in Django's models.
-fn model(entry: &Entry) -> Result<(&'static str, &'static str, Fields), BeatError> {
+fn model(entry: &Entry, times: Times) -> Result<(&'static str, &'static str, Fields), BeatError> {
     Ok(match &entry.schedule {
         Schedule::Interval(interval) => {
             let micros = interval.micros();
@@ -201,7 +194,7 @@ fn model(entry: &Entry) -> Result<(&'static str, &'static str, Fields), BeatErro
             ("crontab_id", "crontabschedule", fields)
         }
         Schedule::Clocked(time) => {
-            let fields = vec![("clocked_time", (*time).into())];
+            let fields = vec![("clocked_time", times.write(Some(*time)))];
             ("clocked_id", "clockedschedule", fields)
         }
         Schedule::Solar(_) => {

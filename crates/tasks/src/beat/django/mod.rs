@@ -14,6 +14,7 @@
 //! A row that cannot be understood (an argument that is no JSON, a day of the week 7, two schedules or none) is left out,
 //! with a line in the log, and stays as it is. Celery's beat disables it, leaves it out in silence, or ends.
 
+mod columns;
 mod install;
 mod row;
 
@@ -28,7 +29,9 @@ use super::entry::Entry;
 use super::error::{BeatError, BeatErrorKind};
 use super::lease::{Fence, Lease};
 use super::stores::ScheduleStore;
-use super::stores::database::{Column, LeaseTable, Statement, Value, open};
+use super::stores::database::LeaseTable;
+use crate::database::{Column, Statement};
+use columns::Times;
 
 /// Entries and last runs in django-celery-beat's tables, in SQLite, PostgreSQL, MariaDB or MySQL.
 ///
@@ -47,6 +50,7 @@ use super::stores::database::{Column, LeaseTable, Statement, Value, open};
 #[derive(Debug)]
 pub struct DjangoStore {
     lease: LeaseTable,
+    zone: TimeZone,
     /// `PeriodicTasks.last_update` when the tables were last read.
     seen: Mutex<Option<DateTime<Utc>>>,
 }
@@ -60,24 +64,40 @@ impl DjangoStore {
     /// When the URL cannot be read, or this program was built without its kind of database.
     pub fn open(url: &str, zone: TimeZone) -> Result<Self, BeatError> {
         Ok(Self {
-            lease: LeaseTable::new(open(url, zone)?, "django-celery-beat"),
+            lease: LeaseTable::new(url, "django-celery-beat")?,
+            zone,
             seen: Mutex::default(),
+        })
+    }
+
+    async fn times(&self) -> Result<Times, BeatError> {
+        Ok(Times {
+            dialect: self.lease.dialect().await?,
+            zone: self.zone,
         })
     }
 
     async fn last_update(&self) -> Result<Option<DateTime<Utc>>, BeatError> {
         let sql = "SELECT last_update FROM django_celery_beat_periodictasks WHERE ident = 1";
-        let rows = self.lease.tables.fetch(sql, &[], &[Column::Time]).await?;
-        Ok(rows.first().and_then(|row| row.first()?.time()))
+        let select = Statement::new(sql).returning(&[Column::Time]);
+        let value = self
+            .lease
+            .read(select)
+            .await?
+            .pop()
+            .and_then(|mut row| row.pop());
+        let times = self.times().await?;
+        Ok(value.and_then(|value| times.read(value)))
     }
 }
 
 #[async_trait]
 impl ScheduleStore for DjangoStore {
     async fn install(&self, fence: Fence, entries: &[Entry]) -> Result<(), BeatError> {
+        let times = self.times().await?;
         let mut statements = Vec::new();
         for entry in entries {
-            match install::statements(&*self.lease.tables, entry).await {
+            match install::statements(&self.lease, times, entry).await {
                 Ok(of_entry) => statements.extend(of_entry),
                 Err(error) if error.kind() == BeatErrorKind::Entry => {
                     tracing::error!(entry = entry.name, %error, "an entry is left out of the tables");
@@ -88,21 +108,19 @@ impl ScheduleStore for DjangoStore {
         if statements.is_empty() {
             return Ok(());
         }
-        statements.extend(changed(Utc::now()));
+        statements.extend(changed(times));
         self.lease.write(fence, statements).await
     }
 
     async fn load(&self) -> Result<Vec<Entry>, BeatError> {
         // Read first: a change that comes in between is read once more, and none is overlooked.
         let last_update = self.last_update().await?;
-        let rows = self
-            .lease
-            .tables
-            .fetch(row::SELECT, &[], &row::COLUMNS)
-            .await?;
+        let select = Statement::new(row::SELECT).returning(&row::COLUMNS);
+        let rows = self.lease.read(select).await?;
+        let times = self.times().await?;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = last_update;
         let entries = rows.into_iter().filter_map(|row| {
-            let row = row::PeriodicTask::read(row)?;
+            let row = row::PeriodicTask::read(row, times)?;
             let name = row.name.clone();
             row.into_entry()
                 .inspect_err(
@@ -119,47 +137,51 @@ impl ScheduleStore for DjangoStore {
     }
 
     async fn record(&self, fence: Fence, entry: &Entry) -> Result<(), BeatError> {
-        let count = i64::try_from(entry.total_run_count).unwrap_or(i64::MAX);
-        let record = Statement::new(
-            "UPDATE django_celery_beat_periodictask SET last_run_at = ?, total_run_count = ?, date_changed = ? WHERE name = ?",
-            vec![
-                Value::or_null(entry.last_run_at, Column::Time),
-                count.into(),
-                Utc::now().into(),
-                entry.name.clone().into(),
-            ],
-        );
+        let times = self.times().await?;
+        let sql = "UPDATE django_celery_beat_periodictask SET last_run_at = ?, total_run_count = ?, \
+                   date_changed = ? WHERE name = ?";
+        let record = Statement::new(sql)
+            .with(times.write(entry.last_run_at))
+            .with(i64::try_from(entry.total_run_count).unwrap_or(i64::MAX))
+            .with(times.write(Some(Utc::now())))
+            .with(entry.name.as_str());
         self.lease.write(fence, vec![record]).await
     }
 
     async fn finish(&self, fence: Fence, entry: &Entry) -> Result<(), BeatError> {
-        let now = Utc::now();
-        let disable = "UPDATE django_celery_beat_periodictask SET enabled = ?, last_run_at = NULL, date_changed = ?";
-        let values = vec![false.into(), now.into(), entry.name.clone().into()];
-        if !entry.one_off {
-            let expired = Statement::new(format!("{disable} WHERE name = ?"), values);
-            return self.lease.write(fence, vec![expired]).await;
-        }
-        // Enabled once more, it runs once more.
-        let ran = Statement::new(
-            format!("{disable}, total_run_count = 0 WHERE name = ?"),
-            values,
+        let times = self.times().await?;
+        // Enabled once more, what had its one run has one more; and whoever reads the tables is told.
+        let count = if entry.one_off {
+            ", total_run_count = 0"
+        } else {
+            ""
+        };
+        let disable = format!(
+            "UPDATE django_celery_beat_periodictask SET enabled = (1 = 0), last_run_at = NULL, \
+             date_changed = ?{count} WHERE name = ?"
         );
-        let statements = std::iter::once(ran).chain(changed(now)).collect();
+        let mut statements = vec![
+            Statement::new(disable)
+                .with(times.write(Some(Utc::now())))
+                .with(entry.name.as_str()),
+        ];
+        if entry.one_off {
+            statements.extend(changed(times));
+        }
         self.lease.write(fence, statements).await
     }
 }
 
 /// Tells others that something was changed: `PeriodicTasks.update_changed`.
-fn changed(now: DateTime<Utc>) -> [Statement; 2] {
+fn changed(times: Times) -> [Statement; 2] {
+    let insert = "INSERT INTO django_celery_beat_periodictasks (ident, last_update) \
+                  SELECT 1, MAX(date_changed) FROM django_celery_beat_periodictask \
+                  WHERE NOT EXISTS (SELECT 1 FROM django_celery_beat_periodictasks WHERE ident = 1) \
+                  HAVING COUNT(*) > 0";
     let update = "UPDATE django_celery_beat_periodictasks SET last_update = ? WHERE ident = 1";
-    let insert = "INSERT INTO django_celery_beat_periodictasks (ident, last_update) SELECT 1, last_update FROM \
-                  (SELECT MAX(date_changed) AS last_update FROM django_celery_beat_periodictask) AS newest \
-                  WHERE last_update IS NOT NULL AND NOT EXISTS \
-                  (SELECT 1 FROM django_celery_beat_periodictasks WHERE ident = 1)";
     [
-        Statement::new(insert, vec![]),
-        Statement::new(update, vec![now.into()]),
+        Statement::new(insert),
+        Statement::new(update).with(times.write(Some(Utc::now()))),
     ]
 }
 

@@ -10,11 +10,12 @@ use serde_json::{Map, Value as Json};
 use super::super::entry::Entry;
 use super::super::error::{BeatError, BeatErrorKind};
 use super::super::schedule::{Crontab, Schedule, Solar};
-use super::super::stores::database::{Column, Row, Value};
+use super::columns::Times;
+use crate::database::{Column, Value};
 use crate::signature::Signature;
 
 pub(super) const SELECT: &str = "SELECT t.name, t.task, t.args, t.kwargs, t.queue, t.exchange, t.routing_key, t.headers, \
-     t.priority, t.expires, t.expire_seconds, t.one_off, t.start_time, t.last_run_at, t.total_run_count, t.date_changed, \
+     t.priority, t.expires, t.expire_seconds, CASE WHEN t.one_off THEN 1 ELSE 0 END, t.start_time, t.last_run_at, t.total_run_count, t.date_changed, \
      i.every, i.period, c.minute, c.hour, c.day_of_month, c.month_of_year, c.day_of_week, c.timezone, k.clocked_time, \
      s.event, CAST(s.latitude AS char(12)), CAST(s.longitude AS char(12)) \
      FROM django_celery_beat_periodictask t \
@@ -24,11 +25,11 @@ pub(super) const SELECT: &str = "SELECT t.name, t.task, t.args, t.kwargs, t.queu
      LEFT JOIN django_celery_beat_solarschedule s ON s.id = t.solar_id \
      WHERE t.enabled ORDER BY t.id";
 
-pub(super) const COLUMNS: [Column; 28] = {
-    use Column::{Bool, Integer, Text, Time};
+pub(super) static COLUMNS: [Column; 28] = {
+    use Column::{Int, Text, Time};
     [
-        Text, Text, Text, Text, Text, Text, Text, Text, Integer, Time, Integer, Bool, Time, Time,
-        Integer, Time, Integer, Text, Text, Text, Text, Text, Text, Text, Time, Text, Text, Text,
+        Text, Text, Text, Text, Text, Text, Text, Text, Int, Time, Int, Int, Time, Time, Int, Time,
+        Int, Text, Text, Text, Text, Text, Text, Text, Time, Text, Text, Text,
     ]
 };
 
@@ -65,7 +66,7 @@ struct CrontabRow {
 
 impl PeriodicTask {
     /// The row, of [`COLUMNS`].
-    pub(super) fn read(row: Row) -> Option<Self> {
+    pub(super) fn read(row: Vec<Value>, times: Times) -> Option<Self> {
         let mut row = row.into_iter();
         let mut next = || row.next();
         Some(Self {
@@ -77,17 +78,17 @@ impl PeriodicTask {
             exchange: next().and_then(said),
             routing_key: next().and_then(said),
             headers: next()?.text(),
-            priority: next()?.integer(),
-            expires: next()?.time(),
-            expire_seconds: next()?.integer(),
-            one_off: next()?.is_true(),
-            start_time: next()?.time(),
-            last_run_at: next()?.time(),
-            total_run_count: next()?.integer()?,
-            date_changed: next()?.time(),
-            interval: Option::zip(next()?.integer(), next()?.text()),
+            priority: next()?.int(),
+            expires: times.read(next()?),
+            expire_seconds: next()?.int(),
+            one_off: next()?.int() == Some(1),
+            start_time: times.read(next()?),
+            last_run_at: times.read(next()?),
+            total_run_count: next()?.int()?,
+            date_changed: times.read(next()?),
+            interval: Option::zip(next()?.int(), next()?.text()),
             crontab: CrontabRow::read([next()?, next()?, next()?, next()?, next()?, next()?]),
-            clocked_time: next()?.time(),
+            clocked_time: times.read(next()?),
             solar: match (next()?.text(), next()?.text(), next()?.text()) {
                 (Some(event), Some(latitude), Some(longitude)) => {
                     Some((event, latitude, longitude))

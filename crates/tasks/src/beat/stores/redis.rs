@@ -1,104 +1,106 @@
 //! A store in Redis.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::aio::ConnectionManager;
-use redis::{Client, Script};
-use tokio::sync::OnceCell;
+use redis::{FromRedisValue, Value};
 
 use super::super::entry::Entry;
 use super::super::error::{BeatError, BeatErrorKind};
 use super::super::lease::{Fence, Lease};
 use super::ScheduleStore;
 use super::runs::{Run, Runs, installed, with_runs};
+use crate::redis::{Link, Place, Script};
 
 /// Takes the lease (KEYS[1]) where nobody has it, with the next fence (KEYS[2]).
-const ACQUIRE: &str = r"
+static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
 if redis.call('EXISTS', KEYS[1]) == 1 then return false end
 local fence = redis.call('INCR', KEYS[2])
 redis.call('SET', KEYS[1], fence, 'PX', ARGV[1])
-return fence";
+return fence",
+    )
+});
 
 /// A lease that ran out and that nobody has taken since is as good as held.
-const RENEW: &str = r"
+static RENEW: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1";
+return 1",
+    )
+});
 
-const RELEASE: &str = r"
+static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return 1";
+return 1",
+    )
+});
 
 /// Writes runs (ARGV[3…]: name, run, …) into a hash (KEYS[3]), whole if ARGV[2] says so.
-const WRITE: &str = r"
+static WRITE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
 local seen = tonumber(redis.call('GET', KEYS[2]) or '0')
 if seen > tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[2], ARGV[1])
 if ARGV[2] == 'all' then redis.call('DEL', KEYS[3]) end
 for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1]) end
-return 1";
+return 1",
+    )
+});
 
 /// Keeps the last runs in Redis, and the lease beside them.
 ///
 /// The keys are `quintette-beat:{<name>}:lease`, `:fence` and `:runs`: the braces keep them in one slot of a Cluster.
 /// A Redis that loses its data, or fails over to a replica that had not yet received the last write, forgets runs with
 /// it: then a run may be sent a second time, with the id that it had the first time.
+#[derive(Debug)]
 pub struct RedisStore {
-    client: Client,
-    connection: OnceCell<ConnectionManager>,
+    link: Link,
     keys: [String; 3],
     entries: Mutex<Vec<Entry>>,
 }
 
-impl fmt::Debug for RedisStore {
-    /// Without the client, whose address may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore")
-            .field("keys", &self.keys)
-            .finish_non_exhaustive()
-    }
-}
-
 impl RedisStore {
     /// A store for the beat of this name. Beats of one name take turns; each program has a name of its own.
-    pub fn new(client: Client, name: &str) -> Self {
-        Self {
-            client,
-            connection: OnceCell::new(),
-            keys: ["lease", "fence", "runs"].map(|key| format!("quintette-beat:{{{name}}}:{key}")),
+    ///
+    /// `url` is as `broker_url` is: `redis://host:6379/0`, `redis+cluster://…` or `redis+sentinel://…`. Nothing is
+    /// connected yet.
+    ///
+    /// # Errors
+    ///
+    /// When the URL cannot be read.
+    pub fn open(url: &str, name: &str) -> Result<Self, BeatError> {
+        let place = Place::parse(url).map_err(|failure| store_error("use", failure))?;
+        let prefix = format!("quintette-beat:{{{name}}}:");
+        Ok(Self {
+            link: Link::new(place, &prefix),
+            keys: ["lease", "fence", "runs"].map(|key| format!("{prefix}{key}")),
             entries: Mutex::default(),
-        }
+        })
     }
 
-    async fn connection(&self) -> Result<ConnectionManager, BeatError> {
-        let connect = || self.client.get_connection_manager();
-        let connection = self.connection.get_or_try_init(connect).await;
-        connection
-            .cloned()
-            .map_err(|error| store_error("connect to", error))
-    }
-
-    async fn run<T: redis::FromRedisValue>(
+    /// Each script may run twice where its answer was lost: what it did, it finds done.
+    async fn run<T: FromRedisValue>(
         &self,
         doing: &str,
-        script: &str,
-        args: &[String],
+        script: &Script,
+        arguments: &[String],
     ) -> Result<T, BeatError> {
-        let mut connection = self.connection().await?;
-        let script = Script::new(script);
-        let mut call = script.prepare_invoke();
-        for key in &self.keys {
-            call.key(key);
-        }
-        for arg in args {
-            call.arg(arg);
-        }
-        let answer = call.invoke_async(&mut connection).await;
-        answer.map_err(|error| store_error(doing, error))
+        let keys = self.keys.each_ref().map(String::as_bytes);
+        let arguments: Vec<&[u8]> = arguments.iter().map(String::as_bytes).collect();
+        let answer = self.link.script_again(script, &keys, &arguments).await;
+        answered(
+            doing,
+            answer.map_err(|failure| store_error(doing, failure))?,
+        )
     }
 
     async fn write(&self, fence: Fence, whole: bool, runs: Runs) -> Result<(), BeatError> {
@@ -109,17 +111,19 @@ impl RedisStore {
                 serde_json::to_string(&run).map_err(|error| store_error("write to", error))?;
             args.extend([name, run]);
         }
-        let written: bool = self.run("write to", WRITE, &args).await?;
+        let written: bool = self.run("write to", &WRITE, &args).await?;
         written.then_some(()).ok_or_else(BeatError::lease_lost)
     }
 
     async fn runs(&self) -> Result<Runs, BeatError> {
-        let mut connection = self.connection().await?;
-        let kept: HashMap<String, String> = redis::cmd("HGETALL")
-            .arg(&self.keys[2])
-            .query_async(&mut connection)
-            .await
-            .map_err(|error| store_error("read from", error))?;
+        let mut all = redis::cmd("HGETALL");
+        all.arg(&self.keys[2]);
+        let doing = "read from";
+        let answer = self.link.command(&all).await;
+        let kept: HashMap<String, String> = answered(
+            doing,
+            answer.map_err(|failure| store_error(doing, failure))?,
+        )?;
         let parsed = kept
             .into_iter()
             .map(|(name, run)| Ok((name, serde_json::from_str(&run)?)));
@@ -127,6 +131,10 @@ impl RedisStore {
             .collect::<Result<_, serde_json::Error>>()
             .map_err(|error| store_error("understand the last runs in", error))
     }
+}
+
+fn answered<T: FromRedisValue>(doing: &str, answer: Value) -> Result<T, BeatError> {
+    redis::from_redis_value(answer).map_err(|error| store_error(doing, error))
 }
 
 fn store_error(
@@ -174,18 +182,18 @@ impl ScheduleStore for RedisStore {
 impl Lease for RedisStore {
     async fn acquire(&self, time: Duration) -> Result<Option<Fence>, BeatError> {
         let fence: Option<i64> = self
-            .run("take the lease in", ACQUIRE, &[millis(time)])
+            .run("take the lease in", &ACQUIRE, &[millis(time)])
             .await?;
         Ok(fence.map(Fence))
     }
 
     async fn renew(&self, fence: Fence, time: Duration) -> Result<bool, BeatError> {
         let args = [fence.0.to_string(), millis(time)];
-        self.run("renew the lease in", RENEW, &args).await
+        self.run("renew the lease in", &RENEW, &args).await
     }
 
     async fn release(&self, fence: Fence) -> Result<(), BeatError> {
-        self.run("release the lease in", RELEASE, &[fence.0.to_string()])
+        self.run("release the lease in", &RELEASE, &[fence.0.to_string()])
             .await
     }
 }

@@ -18,29 +18,54 @@ fn send(signature: &Signature) -> Result<usize, SendError> {
     Ok(planner.finish().calls.len())
 }
 
-#[test]
-fn nesting_has_an_end() {
-    let mut nested = add(1, 1);
-    let refused = (0..500).find_map(|depth| {
-        let outer = chain([nested.clone(), add(1, 1)]).map(|chain| {
-            // As Python's from_dict would leave it: not flattened.
-            let mut outer = chain;
-            let inner = RawJson::from_value(&[&nested]).ok()?;
+/// A chain, a chord's body and a chord's header by turns, so often.
+fn nested(times: usize) -> Signature {
+    (0..times).fold(add(1, 1), |inner, level| match level % 3 {
+        0 => {
+            // As Python's from_dict leaves it: not spliced.
+            let mut outer = chain([add(1, 1)]).unwrap();
+            let inner = RawJson::from_value(&[&inner]).unwrap();
             outer.kwargs.insert("tasks".to_owned(), inner);
-            Some(outer)
-        });
-        match outer {
-            Ok(Some(outer)) => {
-                nested = outer;
-                send(&nested).err().map(|error| (depth, error.to_string()))
-            }
-            Ok(None) => Some((depth, "too deep to be written".to_owned())),
-            Err(error) => Some((depth, error.to_string())),
+            outer
         }
-    });
-    let (depth, error) = refused.expect("an end");
-    assert!((100..200).contains(&depth), "{depth}: {error}");
-    assert!(error.contains("nested"), "{error}");
+        1 => chord([add(1, 1)], inner).unwrap(),
+        _ => chord([inner], add(1, 1)).unwrap(),
+    })
+}
+
+#[test]
+fn nesting_has_an_end_before_the_stack_has() {
+    let deep = nested(64);
+    let text = deep.to_json().unwrap().as_str().len();
+    assert!(send(&deep).is_ok());
+    assert!(text < 20_000, "{text}");
+    let deeper = Signature {
+        kwargs: [("tasks".to_owned(), RawJson::from_value(&[&deep]).unwrap())].into(),
+        ..chain([]).unwrap()
+    };
+    let error = send(&deeper).unwrap_err();
+    assert!(
+        matches!(error, SendError::Canvas(CanvasError::TooDeep)),
+        "{error}"
+    );
+}
+
+#[test]
+fn chords_within_chords_do_not_grow_with_each_level() {
+    let app = app(true);
+    let size = |times| {
+        let mut planner = Planner::new(&app);
+        let node = Node::read(nested(times)).unwrap();
+        planner
+            .apply(node, &Given::default(), &Options::default())
+            .unwrap();
+        let calls = planner.finish().calls;
+        calls
+            .iter()
+            .map(|call| call.message.body.len())
+            .sum::<usize>()
+    };
+    assert!(size(60) < 8 * size(30), "{} {}", size(30), size(60));
 }
 
 #[test]

@@ -1,28 +1,20 @@
 //! A store in two tables of a database.
 
 mod lease_table;
-#[cfg(feature = "mysql")]
-mod mysql;
-#[cfg(feature = "postgres")]
-mod postgres;
-#[cfg(feature = "sqlite")]
-mod sqlite;
-mod tables;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::DateTime;
-use quintette_core::time::TimeZone;
 
 use super::super::entry::Entry;
 use super::super::error::BeatError;
 use super::super::lease::{Fence, Lease};
 use super::ScheduleStore;
 use super::runs::{Run, Runs, installed, with_runs};
+use crate::database::{Column, Statement, Value};
 pub(crate) use lease_table::LeaseTable;
-pub(crate) use tables::{Column, Row, Statement, Tables, Value, open};
 
 const CREATE_RUNS: &str = "CREATE TABLE IF NOT EXISTS quintette_beat_run (beat varchar(100) NOT NULL, \
      entry varchar(200) NOT NULL, last_run_at bigint NOT NULL, total_run_count bigint NOT NULL, \
@@ -44,58 +36,50 @@ impl DatabaseStore {
     ///
     /// # Errors
     ///
-    /// When the URL cannot be read, or this program was built without its kind of database.
+    /// When the URL cannot be read.
     pub fn open(url: &str, name: &str) -> Result<Self, BeatError> {
-        let utc = TimeZone {
-            use_tz: true,
-            zone: chrono_tz::Tz::UTC,
-        };
         Ok(Self {
-            lease: LeaseTable::new(tables::open(url, utc)?, name),
+            lease: LeaseTable::new(url, name)?,
             entries: Mutex::default(),
         })
     }
 
+    fn name(&self) -> &str {
+        self.lease.name()
+    }
+
     async fn runs(&self) -> Result<Runs, BeatError> {
-        let columns = [Column::Text, Column::Integer, Column::Integer];
-        let rows = self
-            .lease
-            .tables
-            .fetch(
-                "SELECT entry, last_run_at, total_run_count FROM quintette_beat_run WHERE beat = ?",
-                &[self.lease.name.clone().into()],
-                &columns,
-            )
-            .await?;
-        let run = |mut row: Row| {
+        let sql =
+            "SELECT entry, last_run_at, total_run_count FROM quintette_beat_run WHERE beat = ?";
+        let select = Statement::new(sql).with(self.name()).returning(&[
+            Column::Text,
+            Column::Int,
+            Column::Int,
+        ]);
+        let run = |mut row: Vec<Value>| {
             let (count, time, name) = (row.pop()?, row.pop()?, row.pop()?);
             let run = Run {
-                last_run_at: DateTime::from_timestamp_micros(time.integer()?)?,
-                total_run_count: u64::try_from(count.integer()?).ok()?,
+                last_run_at: DateTime::from_timestamp_micros(time.int()?)?,
+                total_run_count: u64::try_from(count.int()?).ok()?,
             };
             Some((name.text()?, run))
         };
+        let rows = self.lease.read(select).await?;
         Ok(rows.into_iter().filter_map(run).collect())
     }
 
     /// Replaces what was recorded of an entry.
     fn statements(&self, name: &str, run: Run) -> [Statement; 2] {
-        let beat = || Value::from(self.lease.name.clone());
-        let count = i64::try_from(run.total_run_count).unwrap_or(i64::MAX);
+        let delete = "DELETE FROM quintette_beat_run WHERE beat = ? AND entry = ?";
+        let insert = "INSERT INTO quintette_beat_run (beat, entry, last_run_at, total_run_count) \
+                      VALUES (?, ?, ?, ?)";
         [
-            Statement::new(
-                "DELETE FROM quintette_beat_run WHERE beat = ? AND entry = ?",
-                vec![beat(), name.to_owned().into()],
-            ),
-            Statement::new(
-                "INSERT INTO quintette_beat_run (beat, entry, last_run_at, total_run_count) VALUES (?, ?, ?, ?)",
-                vec![
-                    beat(),
-                    name.to_owned().into(),
-                    run.last_run_at.timestamp_micros().into(),
-                    count.into(),
-                ],
-            ),
+            Statement::new(delete).with(self.name()).with(name),
+            Statement::new(insert)
+                .with(self.name())
+                .with(name)
+                .with(run.last_run_at.timestamp_micros())
+                .with(i64::try_from(run.total_run_count).unwrap_or(i64::MAX)),
         ]
     }
 }
@@ -103,16 +87,12 @@ impl DatabaseStore {
 #[async_trait]
 impl ScheduleStore for DatabaseStore {
     async fn install(&self, fence: Fence, entries: &[Entry]) -> Result<(), BeatError> {
-        self.lease.prepare(&[CREATE_RUNS]).await?;
+        self.lease.create(CREATE_RUNS).await?;
         let runs = installed(entries, &self.runs().await?);
-        let mut statements = vec![Statement::new(
-            "DELETE FROM quintette_beat_run WHERE beat = ?",
-            vec![self.lease.name.clone().into()],
-        )];
-        statements.extend(
-            runs.iter()
-                .flat_map(|(name, run)| self.statements(name, *run)),
-        );
+        let forget = "DELETE FROM quintette_beat_run WHERE beat = ?";
+        let mut statements = vec![Statement::new(forget).with(self.name())];
+        let records = runs.iter().map(|(name, run)| self.statements(name, *run));
+        statements.extend(records.flatten());
         self.lease.write(fence, statements).await?;
         *self.entries.lock().unwrap_or_else(PoisonError::into_inner) = entries.to_vec();
         Ok(())

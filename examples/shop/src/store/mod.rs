@@ -1,5 +1,7 @@
 //! Products and orders: the shop's own tables, in its `SQLite` file.
 
+mod back_office;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use tokio::time::Instant;
 use crate::cart::Bill;
 use crate::checkout::Guest;
 use crate::sample;
+
+pub(crate) use back_office::{Confirmation, PriceChange};
 
 /// How long a statement waits for another that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,8 +38,14 @@ const TABLES: [&str; 3] = [
         product TEXT NOT NULL, name TEXT NOT NULL, quantity INTEGER NOT NULL, sum_cents INTEGER NOT NULL)",
 ];
 
-/// Orders of a shop from before there were accounts have no such column.
-const OWNER: &str = "ALTER TABLE shop_order ADD COLUMN owner TEXT";
+/// Columns that the orders of an older shop lack: from before there were accounts, and before there were confirmations.
+const LATER_COLUMNS: [(&str, &str); 2] = [
+    ("owner", "ALTER TABLE shop_order ADD COLUMN owner TEXT"),
+    (
+        "confirmation",
+        "ALTER TABLE shop_order ADD COLUMN confirmation TEXT",
+    ),
+];
 
 /// How many orders a page lists.
 const LISTED_ORDERS: u32 = 100;
@@ -70,22 +80,23 @@ pub(crate) struct Order {
     pub(crate) number: String,
     #[serde(skip)]
     pub(crate) owner: Option<Owner>,
-    name: String,
-    email: String,
-    address: String,
+    pub(crate) confirmation: Confirmation,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    pub(crate) address: String,
     pub(crate) lines: Vec<OrderLine>,
     goods_cents: i64,
-    delivery_cents: i64,
-    total_cents: i64,
+    pub(crate) delivery_cents: i64,
+    pub(crate) total_cents: i64,
     placed_at: String,
 }
 
 #[derive(Debug, Serialize)]
 pub(crate) struct OrderLine {
     pub(crate) product: String,
-    name: String,
+    pub(crate) name: String,
     pub(crate) quantity: u32,
-    sum_cents: i64,
+    pub(crate) sum_cents: i64,
 }
 
 /// An order in a list.
@@ -143,7 +154,7 @@ impl Store {
         for table in TABLES {
             sqlx::query(table).execute(&store.pool).await?;
         }
-        store.add_owner().await?;
+        store.add_columns().await?;
         store.stock().await?;
         Ok(store)
     }
@@ -176,8 +187,9 @@ impl Store {
     ) -> sqlx::Result<bool> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let placed = sqlx::query(
-            "INSERT INTO shop_order (number, name, email, address, goods_cents, delivery_cents, total_cents, placed_at, owner)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO shop_order (number, name, email, address, goods_cents, delivery_cents, total_cents, placed_at, owner,
+                confirmation)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting') ON CONFLICT DO NOTHING",
         )
         .bind(number)
         .bind(&guest.name)
@@ -238,15 +250,18 @@ impl Store {
         Ok(Some(order))
     }
 
-    async fn add_owner(&self) -> sqlx::Result<()> {
+    async fn add_columns(&self) -> sqlx::Result<()> {
         // In one transaction, since another shop that opens may look at the same time.
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let columns =
-            sqlx::query("SELECT name FROM pragma_table_info('shop_order') WHERE name = 'owner'")
-                .fetch_optional(&mut *transaction)
-                .await?;
-        if columns.is_none() {
-            sqlx::query(OWNER).execute(&mut *transaction).await?;
+        for (name, add) in LATER_COLUMNS {
+            let column =
+                sqlx::query("SELECT name FROM pragma_table_info('shop_order') WHERE name = ?")
+                    .bind(name)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+            if column.is_none() {
+                sqlx::query(add).execute(&mut *transaction).await?;
+            }
         }
         transaction.commit().await
     }
@@ -313,6 +328,7 @@ impl FromRow<'_, SqliteRow> for Order {
         Ok(Self {
             number: row.try_get("number")?,
             owner: row.try_get::<Option<String>, _>("owner")?.map(Owner),
+            confirmation: Confirmation::read(row.try_get("confirmation")?),
             name: row.try_get("name")?,
             email: row.try_get("email")?,
             address: row.try_get("address")?,
