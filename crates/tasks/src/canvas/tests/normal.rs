@@ -39,7 +39,6 @@ fn plain(value: &Value) -> Value {
             Value::Object(kept)
         }
         Value::Array(elements) => Value::Array(elements.iter().map(plain).collect()),
-        Value::Array(elements) => Value::Array(elements.iter().map(plain).collect()),
         Value::Number(number) => number.as_f64().map_or(Value::Null, Value::from),
         other => other.clone(),
     }
