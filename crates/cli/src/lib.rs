@@ -72,7 +72,8 @@ async fn dispatch(arguments: Arguments, log: &log::Log) -> Result<ExitCode, Erro
             unless_interrupted(sessions::revoke::run(settings()?, revoke)).await?;
         }
         Command::Tasks(command) => {
-            unless_interrupted(tasks::run(arguments.settings.as_deref(), command)).await?;
+            let done = Box::pin(tasks::run(arguments.settings.as_deref(), command));
+            unless_interrupted(done).await?;
         }
         Command::Createsuperuser(wanted) => {
             unless_interrupted(users::createsuperuser::run(settings()?, wanted)).await?;

@@ -44,6 +44,7 @@ fn mails(directory: &Path) -> Vec<String> {
                 .is_some_and(|end| end == "eml")
         })
         .collect()
+    names.filter(|name| !name.starts_with('.')).collect()
 }
 
 /// Loads a page until it shows a text.
@@ -198,6 +199,8 @@ async fn a_long_list_is_imported_in_parts() {
     let background = shop.start_background().unwrap();
     let list: Vec<String> = (0..500).map(|n| format!("sencha,{n}.01\n")).collect();
     let list = list.concat();
+    let list: Vec<String> = (0..500).map(|n| format!("sencha,{n}.01")).collect();
+    let list = list.join("\n");
     let begun = clerk.post("/staff/prices", &[("prices", &list)]).await;
     let path = begun.location().to_owned();
     let page = until_shown(&mut clerk, &path, "Prices are imported").await;
