@@ -2,7 +2,6 @@
 
 use indexmap::IndexMap;
 use quintette_core::json::RawJson;
-use serde_json::json;
 use uuid::Uuid;
 
 use super::freeze::{
@@ -338,12 +337,26 @@ impl<'a> Planner<'a> {
             }
         }
         if unlock.options.get("queue").is_none() {
-            let queue = crate::send::queue_of(self.app, &body.signature().task);
-            unlock = unlock.option("queue", json!(queue));
+            unlock = unlock.queue(first_queue(self.app, body));
         }
         self.task(unlock, &Given::default(), &Options::default())?;
         Ok(())
     }
+}
+
+/// Where the body goes first. Celery looks at the body alone: that of a chain, it would put into the default queue, which perhaps nobody
+/// takes from.
+fn first_queue(app: &App, body: &Node) -> String {
+    let own = body.signature().options.text("queue");
+    own.unwrap_or_else(|| match body {
+        Node::Chain(Steps { tasks, .. }) | Node::Group(Steps { tasks, .. })
+            if !tasks.is_empty() =>
+        {
+            first_queue(app, &tasks[0])
+        }
+        Node::Chord(chord) if !chord.header.is_empty() => first_queue(app, &chord.header[0]),
+        _ => crate::send::queue_of(app, &body.signature().task),
+    })
 }
 
 /// What a chord is given goes to its header.
