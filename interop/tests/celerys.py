@@ -32,6 +32,11 @@ def newest():
     return versions()[0]
 
 
+def oldest():
+    """Where there is more than one."""
+    return versions()[-1] if len(versions()) > 1 else None
+
+
 def python(version):
     """The interpreter of the environment that holds this Celery: 5.7 lives in that of the newest Django, with the tests."""
     if version == "5.7":

@@ -15,8 +15,8 @@ from .requests_in_json import Refused, body_of, refusing
 # RPC answers the thread that sent a task, and each request here has a thread of its own.
 CELERY = ThreadPoolExecutor(max_workers=1)
 
-# No backend keeps a group without being told to, and RPC none at all.
-GROUPS = {}
+# A store knows a group by its tasks alone, and RPC tells each result once.
+RESULTS = {}
 
 
 @cache
@@ -40,7 +40,7 @@ def send(request):
     def now():
         app, described = celery_side()
         options = described.linked(body.get("options", {}))
-        return app.send_task(body["name"], body.get("args", []), body.get("kwargs", {}), **options).id
+        return kept(app.send_task(body["name"], body.get("args", []), body.get("kwargs", {}), **options))
 
     return JsonResponse({"id": CELERY.submit(now).result()})
 
@@ -57,35 +57,38 @@ def send_canvas(request):
             sent = described.send(body)
         except described.Unknown as problem:
             raise Refused(str(problem)) from None
-        if hasattr(sent, "results"):
-            GROUPS[sent.id] = sent.results
-        return sent.id
+        return kept(sent)
 
     return JsonResponse({"id": CELERY.submit(now).result()})
+
+
+def kept(sent):
+    RESULTS[sent.id] = sent
+    return sent.id
 
 
 @require_GET
 def result(request, id):
     def now():
-        if id in GROUPS:
-            members = [state_of(member.id) for member in GROUPS[id]]
-            ready = all(state == "SUCCESS" for state, _ in members)
-            return "SUCCESS" if ready else "PENDING", [value for _, value in members]
-        return state_of(id)
+        app, _ = celery_side()
+        return state_of(RESULTS.setdefault(id, app.AsyncResult(id)))
 
     state, value = CELERY.submit(now).result()
     return JsonResponse({"state": state, "result": value})
 
 
-def state_of(id):
-    # One question for both: between two, the state may change.
-    app, _ = celery_side()
-    meta = app.backend.get_task_meta(id)
-    value = meta["result"]
+def state_of(sent):
+    if hasattr(sent, "results"):
+        members = [state_of(member) for member in sent.results]
+        ready = all(state == "SUCCESS" for state, _ in members)
+        return "SUCCESS" if ready else "PENDING", [value for _, value in members]
+    # What is ready does not change any more, and is not asked for a second time.
+    state = sent.state
+    value = sent.result if sent.ready() else None
     if isinstance(value, BaseException):
         kind = type(value)
         value = {"exc_type": kind.__name__, "exc_message": list(value.args), "exc_module": kind.__module__}
-    return meta["status"], value
+    return state, value
 
 
 urlpatterns = [

@@ -103,7 +103,9 @@ impl TaskMeta {
     /// How a task failed, in the shape that Python rebuilds.
     pub fn failure(task_id: impl Into<String>, state: State, exception: &Exception) -> Self {
         let mut meta = Self::new(task_id, state, exception.to_json());
-        meta.traceback.clone_from(&exception.traceback);
+        // Celery has one of each task that failed, and Flower shows it.
+        let told = (state == State::Failure).then(|| exception.to_string());
+        meta.traceback = exception.traceback.clone().or(told);
         meta
     }
 

@@ -40,10 +40,28 @@ pub(super) fn compress(compression: Compression, body: &[u8]) -> io::Result<Vec<
         }
         Compression::Zstd => {
             let level = ruzstd::encoding::CompressionLevel::Fastest;
-            Ok(ruzstd::encoding::compress_to_vec(body, level))
+            let frame = ruzstd::encoding::compress_to_vec(body, level);
+            Ok(with_content_size(frame, body.len()))
         }
         Compression::Gzip => Err(io::ErrorKind::Unsupported.into()),
     }
+}
+
+/// The frame with the size of its content in its header, which ruzstd leaves out and without which kombu before 5.6 reads nothing.
+///
+/// Source: RFC 8878, 3.1.1.1: the magic number, a descriptor (two bits of it tell how long the size is), the window, the size.
+fn with_content_size(mut frame: Vec<u8>, size: usize) -> Vec<u8> {
+    const DESCRIPTOR: usize = 4;
+    const AFTER_WINDOW: usize = 6;
+    const EIGHT_BYTES: u8 = 0b1100_0000;
+    // Neither a size nor a dictionary, and a window of its own; what looks otherwise stays as it is.
+    let plain = |descriptor: &u8| descriptor & 0b1110_0011 == 0;
+    if frame.get(DESCRIPTOR).is_some_and(plain) && frame.len() >= AFTER_WINDOW {
+        frame[DESCRIPTOR] |= EIGHT_BYTES;
+        let size = u64::try_from(size).unwrap_or(u64::MAX).to_le_bytes();
+        frame.splice(AFTER_WINDOW..AFTER_WINDOW, size);
+    }
+    frame
 }
 
 /// Little more than `limit` bytes at most: as much as shows that there are more.
@@ -105,3 +123,20 @@ fn expand_brotli(body: &[u8], limit: usize) -> io::Result<Vec<u8>> {
 }
 
 const CHUNK: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zstd_frame_tells_the_size_of_its_content() {
+        let frame = compress(Compression::Zstd, &[7; 1000]).unwrap();
+
+        assert_eq!(frame[4] & 0b1100_0000, 0b1100_0000);
+        assert_eq!(frame[6..14], 1000_u64.to_le_bytes());
+        assert_eq!(
+            decompress(Compression::Zstd, &frame, 2000).unwrap(),
+            [7; 1000]
+        );
+    }
+}
