@@ -1,6 +1,6 @@
 //! Celery's beat: tasks sent on a schedule.
 //!
-//! A [`Beat`] sends each [`Entry`] when its [`Schedule`](schedule::Schedule) says so. The entries come from the program, or
+//! A [`Beat`] sends each [`Entry`] when its [`Schedule`] says so. The entries come from the program, or
 //! from the tables of django-celery-beat. Any number of beats may run over one store: one of them leads, and the others
 //! stand by.
 //!
