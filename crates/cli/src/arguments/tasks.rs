@@ -35,7 +35,7 @@ pub enum TasksCommand {
 
     /// Look at messages that were set aside, and send them again.
     ///
-    /// A Rust worker sets aside, in the queue <queue>.dead, what is no task, what nobody knows, and what came back too often
+    /// A Rust worker sets aside, in the queue `<queue>.dead`, what is no task, what nobody knows, and what came back too often
     /// (CELERY_WORKER_DELIVERY_LIMIT).
     #[command(subcommand, arg_required_else_help = true)]
     Dead(DeadCommand),
