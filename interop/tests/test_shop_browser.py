@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import sqlite3
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -130,6 +131,7 @@ def test_from_the_cart_by_a_sign_up_to_the_order(browser):
     assert order.startswith("/orders/FL-")
     assert browser.messages == ["Your order is placed."]
     assert "Thank you, Mei Lin." in browser.text
+    assert f"to {name}@example.com." in browser.text
     browser.visit("/account")
     assert order.removeprefix("/orders/") in browser.text
     browser.visit("/cart")
@@ -356,5 +358,31 @@ def test_with_sessions_in_cookies_the_page_of_devices_says_that_it_cannot(device
         browser.visit("/cart")
         assert "Clay Teapot" in browser.text
         assert browser.cookies["sessionid"]["httpOnly"]
+    finally:
+        shop.stop()
+
+
+def test_staff_imports_prices_and_sees_how_far_it_is(device, tmp_path):
+    shop = open_shop(tmp_path)
+    try:
+        name = next(NAMES)
+        browser = device(shop.url)
+        sign_up(browser, name)
+        with sqlite3.connect(tmp_path / "data" / "shop.sqlite3") as users:
+            users.execute("UPDATE auth_user SET is_superuser = 1 WHERE username = ?", [name])
+        browser.visit("/staff/prices")
+        prices = [f"sencha,{number}.50" for number in range(120)]
+        browser.fill(prices="\n".join([*prices, "matcha,5", "whisk,cheap"]))
+        browser.press("Import")
+        # The page loads itself again, without a script, until all is done.
+        deadline = time.monotonic() + 60
+        while browser.title != "Prices are imported":
+            assert time.monotonic() < deadline, browser.text
+            time.sleep(0.1)
+        assert "122 of 122 lines done" in browser.text
+        assert "there is no product “matcha”" in browser.text
+        assert "Line 122" in browser.text
+        browser.visit("/products/sencha")
+        assert re.search(r"€\d+\.50", browser.text)
     finally:
         shop.stop()

@@ -3,6 +3,8 @@
     reason = "these comments are the text of --help, where backticks say nothing"
 )]
 
+mod tasks;
+
 use std::path::PathBuf;
 
 use clap::builder::Styles;
@@ -11,13 +13,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::check::PageUrl;
 
+pub use tasks::{
+    DeadCommand, DeadQueue, InspectArguments, PurgeArguments, Question, ResultArguments,
+    SendArguments, TasksCommand, TasksRevokeArguments,
+};
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
     .literal(AnsiColor::Cyan.on_default())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// Django's sessions and users from the command line: what manage.py does for them.
+/// Django's sessions and users, and Celery's tasks, from the command line: what manage.py and celery do for them.
 ///
 /// Settings have Django's names. They come from settings.toml in the working directory (or from the file that
 /// QUINTETTE_SETTINGS names) and from the environment, which counts over the file.
@@ -30,6 +37,7 @@ const STYLES: Styles = Styles::styled()
   quintette clearsessions                remove what has expired: daily, say
   quintette sessions list --user mei     where is she logged in?
   quintette sessions revoke --user mei   log her out everywhere
+  quintette tasks inspect active         what do the workers do?
 
 Exit codes: 0 done, 1 failed or found errors, 2 wrong usage.")]
 pub struct Arguments {
@@ -67,6 +75,16 @@ pub enum Command {
     /// List sessions, look into them, and end them.
     #[command(subcommand, arg_required_else_help = true)]
     Sessions(SessionsCommand),
+
+    /// Call tasks, and look after queues and workers: what the celery command does.
+    ///
+    /// CELERY_BROKER_URL says where, and CELERY_RESULT_BACKEND where results are. No SECRET_KEY is needed.
+    #[command(subcommand, arg_required_else_help = true)]
+    #[command(after_help = "Examples:
+  quintette tasks send shop.tasks.add 2 3 --wait 10
+  quintette tasks inspect active
+  quintette tasks dead list")]
+    Tasks(TasksCommand),
 
     /// Make a user who may do everything.
     ///

@@ -3,6 +3,9 @@ use std::io;
 use quintette::auth::{AuthError, AuthErrorKind};
 use quintette::sessions::{SessionError, SessionErrorKind};
 use quintette::settings::SettingsError;
+use quintette_tasks::brokers::BrokerError;
+use quintette_tasks::results::ResultError;
+use quintette_tasks::{AppError, SendError};
 
 /// Why a command could not do what it was asked. Its text is for a person.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +16,14 @@ pub(crate) enum Error {
     Session(#[from] SessionError),
     #[error(transparent)]
     Auth(#[from] AuthError),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error(transparent)]
+    Result(#[from] ResultError),
+    #[error(transparent)]
+    Tasks(#[from] AppError),
+    #[error(transparent)]
+    Send(#[from] SendError),
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
     #[error("{0}")]

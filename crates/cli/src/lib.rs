@@ -1,4 +1,5 @@
-//! The `quintette` command, as a library: what `manage.py` does for sessions and users in Django.
+//! The `quintette` command, as a library: what `manage.py` does for sessions and users in Django, and `celery`
+//! for tasks.
 //!
 //! | command | Django's |
 //! | --- | --- |
@@ -7,6 +8,7 @@
 //! | `quintette sessions list`, `quintette sessions show` | `Session.objects` and `get_decoded()` in `manage.py shell` |
 //! | `quintette sessions list --user`, `quintette sessions revoke` | (nothing) |
 //! | `quintette createsuperuser`, `quintette changepassword` | `manage.py createsuperuser`, `manage.py changepassword` |
+//! | `quintette tasks send`, `quintette tasks inspect` … | `celery call`, `celery inspect` … |
 //! | `quintette check` | `manage.py check` |
 //!
 //! Each command is a module. It exits with 0 where it did what it was asked, with 1 where it could not, and with 2 where it
@@ -21,6 +23,7 @@ mod migrate;
 mod output;
 mod progress;
 mod sessions;
+mod tasks;
 mod users;
 
 use std::process::ExitCode;
@@ -29,8 +32,10 @@ use clap::CommandFactory;
 use quintette::settings::{Settings, SettingsError};
 
 pub use arguments::{
-    Arguments, ChangepasswordArguments, CheckArguments, Command, CreatesuperuserArguments, Level,
-    ListArguments, RevokeArguments, SessionsCommand, ShowArguments,
+    Arguments, ChangepasswordArguments, CheckArguments, Command, CreatesuperuserArguments,
+    DeadCommand, DeadQueue, InspectArguments, Level, ListArguments, PurgeArguments, Question,
+    ResultArguments, RevokeArguments, SendArguments, SessionsCommand, ShowArguments, TasksCommand,
+    TasksRevokeArguments,
 };
 pub use check::PageUrl;
 
@@ -58,13 +63,17 @@ async fn dispatch(arguments: Arguments, log: &log::Log) -> Result<ExitCode, Erro
         Command::Migrate => migrate::run(&settings()?).await?,
         Command::Clearsessions => clearsessions::run(settings()?).await?,
         Command::Sessions(SessionsCommand::List(list)) => {
-            unless_interrupted(sessions::list::run(settings()?, list)).await?;
+            Box::pin(unless_interrupted(sessions::list::run(settings()?, list))).await?;
         }
         Command::Sessions(SessionsCommand::Show(show)) => {
             sessions::show::run(settings()?, show, log).await?;
         }
         Command::Sessions(SessionsCommand::Revoke(revoke)) => {
             unless_interrupted(sessions::revoke::run(settings()?, revoke)).await?;
+        }
+        Command::Tasks(command) => {
+            let done = Box::pin(tasks::run(arguments.settings.as_deref(), command));
+            unless_interrupted(done).await?;
         }
         Command::Createsuperuser(wanted) => {
             unless_interrupted(users::createsuperuser::run(settings()?, wanted)).await?;

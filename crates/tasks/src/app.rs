@@ -1,9 +1,10 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use uuid::Uuid;
 
 use crate::brokers::{Broker, BrokerError, BrokerErrorKind, MemoryBroker, Queue, QueueKind};
+use crate::events::EventDispatcher;
 use crate::results::{MemoryResults, ResultBackend, ResultError, ResultErrorKind, RpcResults};
 use crate::settings::TaskSettings;
 
@@ -21,6 +22,7 @@ struct Inner {
     results: Option<Arc<dyn ResultBackend>>,
     oid: String,
     origin: String,
+    events: OnceLock<EventDispatcher>,
 }
 
 impl App {
@@ -59,6 +61,7 @@ impl App {
                 results,
                 oid,
                 origin,
+                events: OnceLock::new(),
             }),
         }
     }
@@ -86,6 +89,12 @@ impl App {
     /// `gen<pid>@host`, as tasks carry it.
     pub fn origin(&self) -> &str {
         &self.inner.origin
+    }
+
+    /// What sends this client's events. It begins when it is first asked for, within a runtime.
+    pub(crate) fn events(&self) -> &EventDispatcher {
+        let start = || EventDispatcher::start(self.broker().clone(), self.origin().into());
+        self.inner.events.get_or_init(start)
     }
 
     /// A task queue by its name, as the settings want queues to be.

@@ -17,6 +17,7 @@ mod call;
 mod moment;
 mod options;
 mod plan;
+mod sent;
 
 pub(crate) use call::{checked_id, queue_of};
 pub(crate) use plan::{Call, Plan};
@@ -119,7 +120,11 @@ impl App {
                     wait = (wait + call.retry.interval_step).min(call.retry.interval_max);
                     left -= 1;
                 }
-                other => return Ok(other?),
+                Ok(()) => {
+                    sent::tell(self, call);
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
             }
         }
     }

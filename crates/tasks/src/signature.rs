@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use indexmap::IndexMap;
 use quintette_core::json::{
     JsonError, RawJson, escape_key, parse_array, parse_object, unescape_key, write_array,
@@ -110,7 +112,7 @@ impl Signature {
                     named = true;
                 }
                 "args" => {
-                    signature.args = parse_array(value.as_str().as_bytes()).map_err(custom)?
+                    signature.args = parse_array(value.as_str().as_bytes()).map_err(custom)?;
                 }
                 "kwargs" => signature.kwargs = unescaped(&value).map_err(custom)?,
                 "options" => signature.options = Options::from(unescaped(&value).map_err(custom)?),
@@ -148,10 +150,10 @@ impl Signature {
             self.immutable,
         );
         if let Some(size) = self.chord_size {
-            text.push_str(&format!(r#","chord_size":{size}"#));
+            let _ = write!(text, r#","chord_size":{size}"#);
         }
         for (name, value) in &self.extra {
-            text.push_str(&format!(r#","{}":{value}"#, escape_key(name)));
+            let _ = write!(text, r#","{}":{value}"#, escape_key(name));
         }
         text.push('}');
         RawJson::parse(&text)

@@ -48,7 +48,7 @@ impl IntoResponse for ShopError {
                 return StatusCode::BAD_REQUEST.into_response();
             }
             Self::Store(_) | Self::Tasks(_) | Self::File(_) | Self::Busy | Self::Random(_) => {
-                tracing::error!("{self}")
+                tracing::error!("{self}");
             }
         }
         if matches!(self, Self::Store(_) | Self::Tasks(_) | Self::Busy) {

@@ -101,7 +101,14 @@ fn it_says_what_it_is_and_makes_nothing_for_that() {
     let output = shop(directory.path()).arg("--help").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    for what in ["SHOP_DATA", "SESSION_ENGINE", "createsuperuser"] {
+    for what in [
+        "SHOP_DATA",
+        "SESSION_ENGINE",
+        "createsuperuser",
+        "shop worker",
+        "CELERY_BROKER_URL",
+        "SHOP_SMTP_URL",
+    ] {
         assert!(text.contains(what), "{text}");
     }
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -172,6 +179,10 @@ fn what_is_wrong_at_the_start_is_one_line_with_the_way_out() {
     for (variable, value, advice) in [
         ("PORT", "eighty", "set it to a number"),
         ("SHOP_DATA", "file/below", "set SHOP_DATA"),
+        ("SHOP_WORKER", "maybe", "set it to 1"),
+        ("SHOP_REPORT_SCHEDULE", "at night", "five fields"),
+        ("SHOP_SMTP_URL", "mail.example.com", "smtp://host:port"),
+        ("CELERY_BROKER_URL", "kafka://127.0.0.1", "amqp://"),
         ("SESSION_ENGINE", "memory", "signed_cookies"),
         ("SESSION_COOKIE_AEG", "60", "SESSION_COOKIE_AGE"),
         (

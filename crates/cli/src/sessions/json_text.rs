@@ -8,7 +8,7 @@ use crate::output::is_printable;
 const DELETE: char = '\u{7f}';
 
 /// The value over several lines; `depth` is how deep the first of them stands.
-pub(super) fn pretty(raw: &RawJson, depth: usize) -> String {
+pub(crate) fn pretty(raw: &RawJson, depth: usize) -> String {
     // Valid JSON in ASCII, without white space: the one thing to know is whether a character is within a string.
     let text = raw.as_str();
     let mut printer = Printer {

@@ -2,7 +2,7 @@
 
 mod device;
 mod find;
-mod json_text;
+pub(crate) mod json_text;
 pub(crate) mod list;
 mod of_user;
 pub(crate) mod revoke;

@@ -6,6 +6,7 @@ mod clearsessions;
 mod migrate;
 mod sessions;
 mod site;
+mod tasks;
 mod terminal;
 mod usage;
 mod user_sessions;

@@ -115,6 +115,13 @@ impl Site {
         settings
     }
 
+    /// The variables that the command is run with.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (String, String)> {
+        let text = |value: &OsString| value.to_str().unwrap().to_owned();
+        let variables = self.variables.iter();
+        variables.map(move |(name, value)| (text(name), text(value)))
+    }
+
     fn database(&self) -> PathBuf {
         self.path("shop.sqlite3")
     }

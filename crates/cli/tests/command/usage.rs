@@ -20,6 +20,8 @@ fn help_and_version_need_no_settings() {
         &["check", "--help"],
         &["sessions", "list", "--help"],
         &["sessions", "revoke", "--help"],
+        &["tasks", "send", "--help"],
+        &["tasks", "dead", "replay", "--help"],
         &["createsuperuser", "--help"],
         &["changepassword", "--help"],
         &["--version"],

@@ -2,7 +2,6 @@
 
 use indexmap::IndexMap;
 use quintette_core::json::RawJson;
-use serde_json::json;
 use uuid::Uuid;
 
 use super::freeze::{
@@ -120,14 +119,16 @@ impl<'a> Planner<'a> {
         };
         let result = freeze_steps(&mut tasks, self.app.oid(), place)?;
         for errback in own.list("link_error") {
-            tasks
-                .iter_mut()
-                .for_each(|task| link_error_node(task, &errback));
+            for task in &mut tasks {
+                link_error_node(task, &errback);
+            }
         }
         tasks.iter_mut().for_each(strip_links);
         if let Some(last) = tasks.last_mut() {
             let links = own.list("link");
-            links.into_iter().for_each(|link| link_node(last, link));
+            for link in links {
+                link_node(last, link);
+            }
         }
         let first = tasks.remove(0);
         let mut rest = own.list("chain");
@@ -253,9 +254,9 @@ impl<'a> Planner<'a> {
         group: &str,
     ) -> Result<(Node, ResultTree), SendError> {
         let links = own.list("link");
-        links
-            .into_iter()
-            .for_each(|link| link_node(&mut body, link));
+        for link in links {
+            link_node(&mut body, link);
+        }
         for errback in own.list("link_error") {
             link_body_error(&mut body, &errback);
         }
@@ -297,8 +298,9 @@ impl<'a> Planner<'a> {
             "a chord needs a store of results that keeps them for all: set CELERY_RESULT_BACKEND to redis:// or a database",
         ))?;
         let children = header.children.as_deref().unwrap_or_default();
-        if results.chords().is_some() {
-            if children.iter().any(|child| child.children.is_some()) {
+        if let Some(counter) = results.chords() {
+            let nested = || children.iter().any(|child| child.children.is_some());
+            if counter.needs_group() || nested() {
                 let saved = RawJson::from_value(&header.to_value())?;
                 self.plan.groups.push((header.id.clone(), saved));
             }
@@ -336,12 +338,26 @@ impl<'a> Planner<'a> {
             }
         }
         if unlock.options.get("queue").is_none() {
-            let queue = crate::send::queue_of(self.app, &body.signature().task);
-            unlock = unlock.option("queue", json!(queue));
+            unlock = unlock.queue(first_queue(self.app, body));
         }
         self.task(unlock, &Given::default(), &Options::default())?;
         Ok(())
     }
+}
+
+/// Where the body goes first. Celery looks at the body alone: that of a chain, it would put into the default queue, which perhaps nobody
+/// takes from.
+fn first_queue(app: &App, body: &Node) -> String {
+    let own = body.signature().options.text("queue");
+    own.unwrap_or_else(|| match body {
+        Node::Chain(Steps { tasks, .. }) | Node::Group(Steps { tasks, .. })
+            if !tasks.is_empty() =>
+        {
+            first_queue(app, &tasks[0])
+        }
+        Node::Chord(chord) if !chord.header.is_empty() => first_queue(app, &chord.header[0]),
+        _ => crate::send::queue_of(app, &body.signature().task),
+    })
 }
 
 /// What a chord is given goes to its header.

@@ -289,3 +289,12 @@ fn a_canvas_built_here_is_the_one_that_python_builds() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
+
+#[test]
+fn a_chord_whose_body_is_a_chain_is_looked_after_where_the_chain_begins() {
+    let body = chain([tsum().queue("slow"), mul(3)]).unwrap();
+    let ours = planned(&app(false), &chord([add(1, 1)], body).unwrap());
+    let unlock = &ours["sent"][0];
+    assert_eq!(unlock["headers"]["task"], "celery.chord_unlock");
+    assert_eq!(unlock["queue"], "slow");
+}

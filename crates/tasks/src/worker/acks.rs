@@ -122,7 +122,7 @@ impl Acks {
     pub(crate) fn is_unheard(&self, request: &Request) -> bool {
         let unheard = self.rules.unheard.lock();
         let unheard = unheard.unwrap_or_else(PoisonError::into_inner);
-        unheard.contains(request.id(), request.headers.retries)
+        unheard.contains(request.id(), request.attempt())
     }
 
     /// Nothing is tried again from now on.
@@ -240,7 +240,7 @@ impl Rules {
         );
         let mut unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner);
         for request in ran {
-            unheard.insert(request.id(), request.headers.retries);
+            unheard.insert(request.id(), request.attempt());
         }
     }
 }

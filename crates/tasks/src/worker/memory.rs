@@ -2,7 +2,7 @@ use std::collections::hash_map::RandomState;
 use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher as _;
 
-/// Remembers the newest calls, by id and number of tries.
+/// Remembers the newest calls, by id, number of tries and of replacements.
 ///
 /// It keeps hashes, sixteen bytes for a call. They are keyed by chance, so nobody can send two ids that are taken for one.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ impl Memory {
     }
 
     /// `false` where it was known.
-    pub(crate) fn insert(&mut self, id: &str, retries: u32) -> bool {
-        let hash = self.hasher.hash_one((id, retries));
+    pub(crate) fn insert(&mut self, id: &str, attempt: (u32, i64)) -> bool {
+        let hash = self.hasher.hash_one((id, attempt));
         if !self.known.insert(hash) {
             return false;
         }
@@ -38,8 +38,8 @@ impl Memory {
         true
     }
 
-    pub(crate) fn contains(&self, id: &str, retries: u32) -> bool {
-        !self.known.is_empty() && self.known.contains(&self.hasher.hash_one((id, retries)))
+    pub(crate) fn contains(&self, id: &str, attempt: (u32, i64)) -> bool {
+        !self.known.is_empty() && self.known.contains(&self.hasher.hash_one((id, attempt)))
     }
 }
 
@@ -50,12 +50,12 @@ mod tests {
     #[test]
     fn the_newest_are_remembered_and_a_retry_is_another_call() {
         let mut memory = Memory::new(2);
-        assert!(memory.insert("a", 0));
-        assert!(!memory.insert("a", 0));
-        assert!(memory.insert("a", 1));
-        assert!(memory.insert("b", 0));
-        assert!(!memory.contains("a", 0));
-        assert!(memory.contains("a", 1));
-        assert!(memory.contains("b", 0));
+        assert!(memory.insert("a", (0, 0)));
+        assert!(!memory.insert("a", (0, 0)));
+        assert!(memory.insert("a", (1, 0)));
+        assert!(memory.insert("b", (0, 0)));
+        assert!(!memory.contains("a", (0, 0)));
+        assert!(memory.contains("a", (1, 0)));
+        assert!(memory.contains("b", (0, 0)));
     }
 }

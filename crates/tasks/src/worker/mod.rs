@@ -16,16 +16,19 @@
 
 mod acks;
 mod agenda;
+mod begin;
 mod clock;
 mod context;
 pub mod dead;
 mod dispatch;
+mod ending;
 mod events;
 mod execute;
 mod finish;
 mod handle;
 mod limits;
 mod memory;
+mod ordered;
 mod outcome;
 mod rate;
 mod registry;

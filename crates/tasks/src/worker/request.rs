@@ -234,6 +234,11 @@ impl Request {
         self.headers.root_id.as_deref().unwrap_or(self.id())
     }
 
+    /// Which of the calls with its id it is: how often it has been tried before, and how often replaced.
+    pub(crate) fn attempt(&self) -> (u32, i64) {
+        (self.headers.retries, self.headers.replaced_task_nesting)
+    }
+
     /// How far it is.
     pub fn stage(&self) -> Stage {
         match self.stage.load(Ordering::Relaxed) {

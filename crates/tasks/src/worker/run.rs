@@ -100,13 +100,15 @@ impl Worker {
             done: done_receiver,
             taken: taken_receiver,
         };
-        let taking = tokio::spawn(taker.run());
+        let mut taking = tokio::spawn(taker.run());
         let ran = dispatcher.run(inputs, shutdown).await;
         services.stop().await;
         // The last acknowledgements leave before the connection does.
         let _ = tokio::time::timeout(PATIENCE, shared.acks.flush()).await;
         drop(orders);
-        let _ = tokio::time::timeout(PATIENCE, taking).await;
+        if tokio::time::timeout(PATIENCE, &mut taking).await.is_err() {
+            taking.abort();
+        }
         info!("worker: {} has ended", self.handle.state.hostname);
         Ok(ran?)
     }

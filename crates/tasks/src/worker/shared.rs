@@ -61,12 +61,12 @@ impl Shared {
     /// Notes that a task has begun. `false` where it had before.
     pub(crate) fn begin_once(&self, request: &Request) -> bool {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-        started.insert(request.id(), request.headers.retries)
+        started.insert(request.id(), request.attempt())
     }
 
     pub(crate) fn has_begun(&self, request: &Request) -> bool {
         let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-        started.contains(request.id(), request.headers.retries)
+        started.contains(request.id(), request.attempt())
     }
 
     pub(crate) fn is_acks_late(&self, request: &Request) -> bool {

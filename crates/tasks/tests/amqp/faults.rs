@@ -102,6 +102,41 @@ async fn a_connection_that_hangs_is_noticed_by_those_who_wait() {
 }
 
 #[tokio::test]
+async fn a_server_that_hangs_is_no_server_until_it_answers() {
+    let proxy = Proxy::before(shared().address()).unwrap();
+    let through = through(&proxy);
+    proxy.hang();
+    let begun = Instant::now();
+    // Many at once share one attempt.
+    let asked = (0..20).map(|_| through.waiting("any"));
+    for answer in futures_util::future::join_all(asked).await {
+        assert_eq!(answer.unwrap_err().kind(), BrokerErrorKind::Unavailable);
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+    proxy.heal();
+    assert_eq!(through.waiting("any").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_broker_that_is_out_of_memory_still_serves_consumers_and_publishers_are_told() {
+    let rabbitmq = RabbitMq::start_with("vm_memory_high_watermark.absolute = 1MB").unwrap();
+    let broker = AmqpBroker::new(&rabbitmq.url()).unwrap();
+    let queue = queue("blocked");
+    broker.declare(&queue).await.unwrap();
+    let error = broker
+        .publish(&message(0), &Destination::queue(queue.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), BrokerErrorKind::Unavailable);
+    assert!(error.to_string().contains("blocked publishers"), "{error}");
+    assert!(is_silent(&mut consume(&broker, &queue, 1).await).await);
+}
+
+#[tokio::test]
 async fn a_message_whose_confirmation_is_lost_is_sent_again() {
     let proxy = Proxy::before(shared().address()).unwrap();
     let through = through(&proxy);

@@ -76,7 +76,7 @@ async fn while_it_waits_for_the_next_try_the_state_is_retry_with_the_reason() {
             let cause = quintette_tasks::Exception::new("OSError", "no network");
             return Err(TaskError::Retry {
                 cause,
-                countdown: Some(Duration::from_secs(600)),
+                countdown: Some(Duration::from_mins(10)),
             });
         }
         Ok(0)

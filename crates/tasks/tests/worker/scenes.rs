@@ -154,7 +154,7 @@ pub(crate) async fn a_warm_shutdown_gives_back_what_has_not_begun(site: &Site) {
     let mut worker = Running::start(site.worker(tasks).concurrency(2));
     send_numbers(site, "scene.early", 0..30).await;
     let later = call("scene.early", [99]).id("later");
-    site.send(later.countdown(Duration::from_secs(600))).await;
+    site.send(later.countdown(Duration::from_mins(10))).await;
     until("two run", async || begun.len() == 2).await;
     worker.ask_to_stop();
     until("the rest is back", async || {

@@ -34,7 +34,7 @@ async fn a_warm_shutdown_finishes_what_runs_and_gives_the_rest_back() {
     }
     let later = call("shop.slow", ())
         .id("later")
-        .countdown(Duration::from_secs(600));
+        .countdown(Duration::from_mins(10));
     site.send(later).await;
     until("two run", async || begun.load(Ordering::SeqCst) == 2).await;
     worker.ask_to_stop();

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// No test is as slow as this, unless it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Site {
     pub(crate) broker: Arc<dyn Broker>,
@@ -120,7 +120,7 @@ pub(crate) fn call(task: &str, args: impl Serialize) -> Call {
 
 impl Call {
     pub(crate) fn id(mut self, id: &str) -> Self {
-        self.headers.id = id.to_owned();
+        id.clone_into(&mut self.headers.id);
         self
     }
 

@@ -29,7 +29,8 @@ async fn over_a_file_all_tasks_run_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn over_a_file_a_late_task_of_a_killed_worker_runs_again() {
     let directory = tempfile::tempdir().unwrap();
-    scenes::a_late_task_of_a_killed_worker_runs_again(&site(directory.path())).await;
+    let (dying, site) = (site(directory.path()), site(directory.path()));
+    scenes::a_late_task_of_a_killed_worker_runs_again(&dying, &site).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

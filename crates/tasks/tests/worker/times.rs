@@ -46,7 +46,7 @@ async fn tasks_that_wait_for_their_time_do_not_keep_others_from_running() {
     let worker = Running::start(site.worker(counts(&begun)).concurrency(1));
     // Far more than the prefetch of four.
     for number in 0..50 {
-        let later = call("shop.remind", [number]).countdown(Duration::from_secs(600));
+        let later = call("shop.remind", [number]).countdown(Duration::from_mins(10));
         site.send(later).await;
     }
     let now = site.send(call("shop.remind", ()).id("now")).await;

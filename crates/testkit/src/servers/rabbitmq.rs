@@ -53,6 +53,15 @@ impl RabbitMq {
     ///
     /// Where `RabbitMQ` is not installed or does not start.
     pub fn start() -> Result<Self, ServerError> {
+        Self::start_with("")
+    }
+
+    /// Starts it with further lines of `rabbitmq.conf`, which count more than its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_with(settings: &str) -> Result<Self, ServerError> {
         // Not the program of the same name on `PATH`, which becomes the user rabbitmq, or refuses.
         let elsewhere = ["/usr/lib/rabbitmq/bin", "/usr/local/lib/rabbitmq/bin"].map(PathBuf::from);
         let program = process::find(&["rabbitmq-server", "rabbitmq-env"], &elsewhere, PACKAGE)?
@@ -60,6 +69,7 @@ impl RabbitMq {
         let names = name_server()?;
         let name_port = names.port();
         let nodes = Port::claim()?;
+        let settings = format!("{SETTINGS}{settings}\n");
         let recipe = Recipe {
             name: "RabbitMQ",
             program: process::find(&["env"], &[], "coreutils")?.join("env"),
@@ -79,7 +89,7 @@ impl RabbitMq {
                 fs::write(directory.join(file), text)
                     .map_err(ServerError::io(format!("write {file}")))
             };
-            write("rabbitmq.conf", SETTINGS)?;
+            write("rabbitmq.conf", &settings)?;
             write("enabled_plugins", "[].\n")
         })?;
         Ok(Self {

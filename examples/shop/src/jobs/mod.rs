@@ -161,7 +161,7 @@ impl Jobs {
     }
 
     /// Begins to import prices: the lines in parts, as one group. Returns its id.
-    pub(crate) async fn import(&self, lines: Vec<Line>) -> Result<String, ShopError> {
+    pub(crate) async fn import(&self, lines: &[Line]) -> Result<String, ShopError> {
         let parts = price_import::parts(lines)?;
         let sent = self.send(&group(parts)?).await?;
         let group: GroupResult<Imported> = sent

@@ -48,7 +48,7 @@ pub(crate) fn lines(text: &str) -> Vec<Line> {
 }
 
 /// A call for each part of the list. Its id says which lines it has, for [`range`].
-pub(super) fn parts(lines: Vec<Line>) -> Result<Vec<Signature>, SendError> {
+pub(super) fn parts(lines: &[Line]) -> Result<Vec<Signature>, SendError> {
     let import = uuid();
     lines
         .chunks(PART)
@@ -119,7 +119,7 @@ fn uuid() -> String {
         let now = chrono::Utc::now().timestamp_micros();
         bytes = now.to_le_bytes();
     }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:016x}", u64::from_le_bytes(bytes))
 }
 
 #[cfg(test)]
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_part_tells_its_lines_by_its_id() {
         let list: String = (0..120).map(|_| "sencha,9.80\n").collect();
-        let parts = parts(lines(&list)).unwrap();
+        let parts = parts(&lines(&list)).unwrap();
         let ranges: Vec<_> = parts
             .iter()
             .map(|part| range(&part.options.read::<String>("task_id").unwrap().unwrap()).unwrap())

@@ -75,7 +75,7 @@ pub(super) async fn import(
             format!("Split the list: one may have {MOST_LINES} lines."),
         );
     } else {
-        match jobs.import(lines).await {
+        match jobs.import(&lines).await {
             Ok(import) => {
                 return Ok(Redirect::to(&format!("/staff/prices/{import}")).into_response());
             }

@@ -1,7 +1,9 @@
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lapin::{Channel, Connection, ConnectionProperties};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::brokers::{BrokerError, BrokerErrorKind};
@@ -11,6 +13,9 @@ use super::url::Server;
 
 /// Within it a server must have accepted the connection, as Celery's `broker_connection_timeout`.
 const CONNECT: Duration = Duration::from_secs(4);
+
+/// After it an attempt that had no answer is given up for a new one: the network may be another one by now.
+const ABANDON: Duration = Duration::from_secs(20);
 
 /// One connection, made when it is first used, and again after it was lost; to the next server where one does not answer.
 #[derive(Debug)]
@@ -33,6 +38,16 @@ struct Attempts {
     /// The server that is tried next.
     next: usize,
     failed: Option<(Instant, BrokerErrorKind, String)>,
+    /// Those that had no answer in time, by server.
+    pending: HashMap<usize, Pending>,
+}
+
+/// lapin connects on a thread that nothing ends but the server: so what had no answer in time is waited for by the next attempt, too, instead
+/// of a thread for each.
+#[derive(Debug)]
+struct Pending {
+    since: Instant,
+    task: JoinHandle<lapin::Result<Connection>>,
 }
 
 impl Link {
@@ -60,7 +75,7 @@ impl Link {
         {
             return Err(BrokerError::new(*kind, what.clone()));
         }
-        match self.connect(&mut attempts.next).await {
+        match self.connect(&mut attempts).await {
             Ok(connected) => {
                 let connected = Arc::new(connected);
                 *self.slot() = Some(Arc::clone(&connected));
@@ -73,19 +88,64 @@ impl Link {
         }
     }
 
-    async fn connect(&self, next: &mut usize) -> Result<Connected, BrokerError> {
+    async fn connect(&self, attempts: &mut Attempts) -> Result<Connected, BrokerError> {
         let mut failed = None;
         for _ in &self.servers {
-            let server = &self.servers[*next % self.servers.len()];
-            match connect(server, self.purpose).await {
+            let number = attempts.next % self.servers.len();
+            match self.connect_to(number, &mut attempts.pending).await {
                 Ok(connected) => return Ok(connected),
                 Err(error) => failed = Some(error),
             }
-            *next = next.wrapping_add(1);
+            attempts.next = number + 1;
         }
         Err(failed.unwrap_or_else(|| {
             BrokerError::new(BrokerErrorKind::Configuration, "broker_url names no server")
         }))
+    }
+
+    async fn connect_to(
+        &self,
+        number: usize,
+        pending: &mut HashMap<usize, Pending>,
+    ) -> Result<Connected, BrokerError> {
+        let server = &self.servers[number];
+        if pending
+            .get(&number)
+            .is_some_and(|attempt| attempt.since.elapsed() > ABANDON)
+        {
+            pending.remove(&number);
+        }
+        // Kept outside of this future, which may be dropped.
+        let attempt = pending.entry(number).or_insert_with(|| self.begin(server));
+        let Ok(ended) = timeout(CONNECT, &mut attempt.task).await else {
+            let seconds = CONNECT.as_secs();
+            return Err(BrokerError::new(
+                BrokerErrorKind::Unavailable,
+                format!("{server}: connecting: no answer within {seconds} seconds"),
+            ));
+        };
+        pending.remove(&number);
+        match ended {
+            Ok(Ok(connection)) => Ok(Connected {
+                connection,
+                server: server.clone(),
+            }),
+            Ok(Err(error)) => Err(failure(server, "connecting", error)),
+            Err(error) => Err(BrokerError::new(
+                BrokerErrorKind::Unavailable,
+                format!("{server}: connecting: the runtime has ended"),
+            )
+            .with_source(error)),
+        }
+    }
+
+    fn begin(&self, server: &Server) -> Pending {
+        let name = format!("quintette-tasks {}", self.purpose);
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        Pending {
+            since: Instant::now(),
+            task: tokio::spawn(Connection::connect_uri(server.uri(), properties)),
+        }
     }
 
     fn alive(&self) -> Option<Arc<Connected>> {
@@ -106,24 +166,5 @@ impl Connected {
 
     pub(super) fn failure(&self, doing: &str, error: lapin::Error) -> BrokerError {
         failure(&self.server, doing, error)
-    }
-}
-
-async fn connect(server: &Server, purpose: &str) -> Result<Connected, BrokerError> {
-    let properties = ConnectionProperties::default()
-        .with_connection_name(format!("quintette-tasks {purpose}").into());
-    match timeout(CONNECT, Connection::connect_uri(server.uri(), properties)).await {
-        Ok(Ok(connection)) => Ok(Connected {
-            connection,
-            server: server.clone(),
-        }),
-        Ok(Err(error)) => Err(failure(server, "connecting", error)),
-        Err(_) => Err(BrokerError::new(
-            BrokerErrorKind::Unavailable,
-            format!(
-                "{server}: connecting: no answer within {} seconds",
-                CONNECT.as_secs()
-            ),
-        )),
     }
 }

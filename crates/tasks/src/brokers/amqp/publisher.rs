@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Channel, Confirmation};
+use lapin::{Channel, Confirmation};
 use tokio::time::{sleep, timeout};
 
 use crate::brokers::{BrokerError, BrokerErrorKind, Destination, Exchange, Queue};
@@ -69,14 +69,11 @@ impl Publisher {
         to: &Destination,
     ) -> Result<(), BrokerError> {
         let instead = delayed::instead(message, to);
-        let properties = match instead {
+        match instead {
             // Expiration would end the waiting, and not the task: the header `expires` does that.
-            Some(_) => without_expiration(message),
-            None => properties(message),
-        };
-        let properties = properties.map_err(refused)?;
-        self.send(instead.as_ref().unwrap_or(to), &message.body, properties)
-            .await
+            Some(to) => self.send(&without_expiration(message), &to).await,
+            None => self.send(message, to).await,
+        }
     }
 
     /// Publishes into the levels of delayed delivery.
@@ -86,7 +83,6 @@ impl Publisher {
         to: &Destination,
         queue: &str,
     ) -> Result<(), BrokerError> {
-        let properties = without_expiration(message).map_err(refused)?;
         let session = self.session().await?;
         let queue = queue.to_owned();
         if !contains(&session.parking, &queue) {
@@ -96,19 +92,14 @@ impl Publisher {
                 insert(&session.parking, queue);
             }
         }
-        self.send(to, &message.body, properties).await
+        self.send(&without_expiration(message), to).await
     }
 
-    async fn send(
-        &self,
-        to: &Destination,
-        body: &[u8],
-        properties: BasicProperties,
-    ) -> Result<(), BrokerError> {
+    async fn send(&self, message: &Message, to: &Destination) -> Result<(), BrokerError> {
         let attempts = async {
             let mut retries = RETRIES.iter();
             loop {
-                match self.attempt(to, body, properties.clone()).await {
+                match self.attempt(message, to).await {
                     Ok(()) => return Ok(()),
                     Err(Refused { error, again }) => match retries.next() {
                         Some(wait) if again => sleep(*wait).await,
@@ -123,12 +114,8 @@ impl Publisher {
         }
     }
 
-    async fn attempt(
-        &self,
-        to: &Destination,
-        body: &[u8],
-        properties: BasicProperties,
-    ) -> Result<(), Refused> {
+    async fn attempt(&self, message: &Message, to: &Destination) -> Result<(), Refused> {
+        let properties = properties(message).map_err(refused)?;
         let session = self.session().await?;
         session.declare(to).await?;
         let channel = session.channel(to).await?;
@@ -142,7 +129,7 @@ impl Publisher {
             mandatory: !to.may_be_dropped,
             immediate: false,
         };
-        let sent = channel.basic_publish(exchange, key, options, body, properties);
+        let sent = channel.basic_publish(exchange, key, options, &message.body, properties);
         let confirmed = match sent.await {
             Ok(confirm) => confirm.await,
             Err(error) => Err(error),
@@ -352,10 +339,10 @@ impl From<BrokerError> for Refused {
     }
 }
 
-fn without_expiration(message: &Message) -> Result<BasicProperties, String> {
+fn without_expiration(message: &Message) -> Message {
     let mut message = message.clone();
     message.properties.expiration = None;
-    properties(&message)
+    message
 }
 
 fn refused(what: impl fmt::Display) -> BrokerError {

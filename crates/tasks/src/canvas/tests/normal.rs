@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 const IDLE: [&str; 2] = ["add_to_parent", "origin"];
 
 pub(super) fn normal(value: &Value) -> Value {
-    Ids::default().value(&plain(value, ""))
+    Ids::default().value(&plain(value))
 }
 
-fn plain(value: &Value, name: &str) -> Value {
+fn plain(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
             let of_unlock = members.get("task").is_some_and(|task| {
@@ -27,7 +27,7 @@ fn plain(value: &Value, name: &str) -> Value {
                 !printed && !nothing && !IDLE.contains(&key.as_str())
             });
             let mut kept: Map<_, _> = kept
-                .map(|(key, value)| (key.clone(), plain(value, key)))
+                .map(|(key, value)| (key.clone(), plain(value)))
                 .collect();
             if of_unlock && kept.contains_key("eta") {
                 kept.insert("eta".to_owned(), "soon".into());
@@ -38,9 +38,7 @@ fn plain(value: &Value, name: &str) -> Value {
             }
             Value::Object(kept)
         }
-        Value::Array(elements) => {
-            Value::Array(elements.iter().map(|value| plain(value, name)).collect())
-        }
+        Value::Array(elements) => Value::Array(elements.iter().map(plain).collect()),
         Value::Number(number) => number.as_f64().map_or(Value::Null, Value::from),
         other => other.clone(),
     }

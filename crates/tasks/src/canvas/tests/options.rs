@@ -53,7 +53,7 @@ fn times_are_in_the_zone_of_the_settings() {
     let mut settings = crate::TaskSettings::default();
     settings.timezone = chrono_tz::Asia::Seoul;
     let app = App::with(settings, app(true).broker().clone(), None);
-    let message = message(&app, &add(1, 2).expires_in(Duration::from_secs(60))).unwrap();
+    let message = message(&app, &add(1, 2).expires_in(Duration::from_mins(1))).unwrap();
     assert!(
         message.headers["expires"]
             .as_str()

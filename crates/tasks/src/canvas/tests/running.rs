@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::{chain, chord, chunks, group, map, starmap};
 use super::{add, add1, echo, mul, tsum};
-use crate::brokers::MemoryBroker;
+use crate::brokers::{ConsumeOptions, MemoryBroker, Queue};
 use crate::results::tests::Counting;
 use crate::results::{MemoryResults, ResultBackend, State};
 use crate::worker::{Context, Tasks, Worker};
@@ -379,4 +379,29 @@ async fn numbers_that_rust_has_no_type_for_go_through_a_chain_unharmed() {
     let backend = site.app.results().unwrap();
     let meta = backend.wait(result.id(), PATIENCE).await.unwrap().unwrap();
     assert_eq!(meta.result.as_str(), format!("[[2,{huge}],{huge}]"));
+}
+
+#[tokio::test]
+async fn a_client_that_is_asked_to_says_what_it_sent() {
+    let mut settings = TaskSettings::default();
+    settings.task_send_sent_event = true;
+    let app = App::with(settings, Arc::new(MemoryBroker::default()), None);
+    let mut queue = Queue::new("watching");
+    queue.exchange = crate::events::destination("memory", "").exchange;
+    queue.routing_key = "task.#".to_owned();
+    let options = ConsumeOptions {
+        prefetch: 0,
+        no_ack: true,
+    };
+    let mut consumer = app.broker().consume(&[queue], options).await.unwrap();
+    let sent = app.send(&add(2, 3)).await.unwrap();
+    let batch = tokio::time::timeout(PATIENCE.unwrap(), consumer.next())
+        .await
+        .unwrap();
+    let message = batch.unwrap().remove(0).message.unwrap();
+    let events: Value = serde_json::from_slice(&message.body).unwrap();
+    assert_eq!(events[0]["type"], "task-sent");
+    assert_eq!(events[0]["uuid"], sent.id());
+    assert_eq!(events[0]["args"], "(2, 3)");
+    assert_eq!(events[0]["queue"], "celery");
 }

@@ -15,10 +15,18 @@ use crate::brokers::{Exchange, ExchangeKind, Queue};
 use crate::error::Exception;
 use crate::results::{State, StoreContext, TaskMeta};
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "an answer; other commands have none"
+)]
 fn ok(what: impl Into<String>) -> Option<Value> {
     Some(json!({ "ok": what.into() }))
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "an answer; other commands have none"
+)]
 fn not_ok(what: impl Into<String>) -> Option<Value> {
     Some(json!({ "error": what.into() }))
 }
