@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import requests
 from kombu.utils.json import dumps, loads
 
+import databases
 import servers
 import services
-from servers import TOP, Server
+from servers import REFERENCE, TOP, Server
 
 CELERY_SIDE = TOP / "interop" / "celery"
 PROBE = "probe"
@@ -62,6 +63,12 @@ KINDS = {
     "django-db": {"CELERY_RESULT_EXTENDED": True},
 }
 
+# Python's SQLite gives up after five seconds.
+PATIENT = {
+    "CELERY_BROKER_TRANSPORT_OPTIONS": {"connect_args": {"timeout": PATIENCE}},
+    "CELERY_DATABASE_ENGINE_OPTIONS": {"connect_args": {"timeout": PATIENCE}},
+}
+
 # Databases of Redis that no other test uses, each with its own channels for remote control.
 REDIS_DATABASES = {"redis": 12, "amqp+redis": 13, "django-db": 14}
 
@@ -94,7 +101,10 @@ class Place:
         self.kind = kind
         self.directory = directory
         self.token = secrets.token_hex(3)
+        self.database = databases.Postgres(directory, empty=True) if kind == "django-db" else None
         self.settings = {"CELERY_RESULT_CHORD_RETRY_INTERVAL": 0.1} | KINDS[kind] | self.urls()
+        if REFERENCE:
+            self.settings |= self.python_settings()
         self.workers = {}
         self.clients = {}
         if kind == "django-db":
@@ -117,9 +127,13 @@ class Place:
             case "django-db":
                 broker, backend = redis_url("django-db"), "django-db"
         urls = {"CELERY_BROKER_URL": broker, "CELERY_RESULT_BACKEND": backend}
-        if self.kind == "django-db":
-            urls["DATABASE_URL"] = f"sqlite://{self.directory}/django.sqlite3"
+        if self.database:
+            urls["DATABASE_URL"] = self.database.url
         return urls
+
+    def python_settings(self):
+        """What only Python needs."""
+        return self.settings | (PATIENT if self.kind == "sqlite" else {})
 
     def worker(self, version):
         if version not in self.workers:
@@ -143,6 +157,8 @@ class Place:
     def close(self):
         for process in [*self.workers.values(), *self.clients.values()]:
             process.stop()
+        if self.database:
+            self.database.drop()
 
 
 def end_of(text, lines=40):
@@ -161,10 +177,12 @@ class Worker:
         options = ["--queues", self.queue, "--hostname", self.node, "--concurrency", "2", *arguments]
         if version == PROBE:
             command = [*servers.probe_command(), "worker", *options]
+            settings = place.settings | settings
         else:
+            settings = place.python_settings() | settings
             quick = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
             command = [python(version), "-m", "celery", "-A", "tasks_under_test", "worker", *options, *quick]
-        self.process = start(command, place.settings | settings, place.directory, self.log_path)
+        self.process = start(command, settings, place.directory, self.log_path)
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -215,18 +233,23 @@ class PythonClient:
     def __init__(self, place, version):
         self.place = place
         self.version = version
+        self.serial = 0
         command = [python(version), "-m", "tasks_under_test.client"]
         log = place.directory / f"client-{version}.log"
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self.process = start(command, place.settings, place.directory, log, **pipes)
+        self.process = start(command, place.python_settings(), place.directory, log, **pipes)
 
     def call(self, call, patience=PATIENCE + 10, **arguments):
-        self.process.stdin.write(dumps({"call": call} | arguments).encode() + b"\n")
+        self.serial += 1
+        self.process.stdin.write(dumps({"call": call, "serial": self.serial} | arguments).encode() + b"\n")
         self.process.stdin.flush()
-        readable, _, _ = select.select([self.process.stdout], [], [], patience)
-        line = self.process.stdout.readline() if readable else b""
-        assert line, f"the client {'ended' if readable else 'does not answer'}:\n{self.place.log()}"
-        answer = loads(line)
+        answer = {}
+        # An answer that nobody waited for any more is not this one's.
+        while answer.get("serial") != self.serial:
+            readable, _, _ = select.select([self.process.stdout], [], [], patience)
+            line = self.process.stdout.readline() if readable else b""
+            assert line, f"the client {'ended' if readable else 'does not answer'}:\n{self.place.log()}"
+            answer = loads(line)
         assert "ok" in answer, answer["error"]
         return answer["ok"]
 
@@ -349,8 +372,9 @@ def task(name, *args, on=None, immutable=False, kwargs=None, **options):
     return {"name": name, "args": args, "kwargs": kwargs or {}, "options": options, "immutable": immutable}
 
 
-def chain(*tasks):
-    return {"kind": "chain", "tasks": tasks}
+def chain(*tasks, on=None):
+    """`on` is where the unlocking of a chord looks whose body it is."""
+    return {"kind": "chain", "tasks": tasks, "options": {"queue": on.queue} if on else {}}
 
 
 def group(*tasks):

@@ -124,9 +124,7 @@ class TestChords:
         assert outcome(client, described).value == [[[3, 7], "mine"], {"k": 1}]
 
     def test_the_body_may_be_a_chain(self, client, one, other):
-        # Where nobody counts the parts, Celery asks for them in the queue of the body.
-        body = chain(tsum(one), mul(10, on=other)) | {"options": {"queue": one.queue}}
-        described = chord(add(1, 2, on=one), add(3, 4, on=other), body=body)
+        described = chord(add(1, 2, on=one), add(3, 4, on=other), body=chain(tsum(one), mul(10, on=other), on=one))
         assert outcome(client, described).value == 100
 
     def test_the_parts_may_be_chains(self, client, one, other):

@@ -1,6 +1,6 @@
 """A client of whatever Celery runs it: each line of its input is a request in JSON, each line of its output the answer.
 
-`{"call": name, …}` is answered `{"ok": value}` or `{"error": text}`. Values are kombu's JSON, so dates and bytes pass.
+`{"call": name, "serial": number, …}` is answered `{"ok": value, "serial": number}` or `{"error": text, …}`. Values are kombu's JSON, so dates and bytes pass.
 """
 
 import sys
@@ -94,11 +94,12 @@ def main():
     sys.stdout = sys.stderr
     for line in sys.stdin:
         request = loads(line)
+        serial = request.pop("serial")
         try:
             answer = {"ok": CALLS[request.pop("call")](**request)}
         except Exception:
             answer = {"error": traceback.format_exc()}
-        answers.write(dumps(answer) + "\n")
+        answers.write(dumps(answer | {"serial": serial}) + "\n")
         answers.flush()
 
 

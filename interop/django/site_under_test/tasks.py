@@ -79,12 +79,15 @@ def result(request, id):
 
 def state_of(sent):
     from celery.exceptions import TimeoutError as NotYet
+    from celery.states import READY_STATES
 
     try:
         # Not a look at its state: once a group waits for results by RPC, they come to those who wait with it.
         value = sent.get(timeout=0.02, interval=0.01, propagate=False, disable_sync_subtasks=False)
     except NotYet:
-        return getattr(sent, "state", "PENDING"), None
+        # It may have become ready since: then it is told next time, with its value.
+        state = getattr(sent, "state", "PENDING")
+        return "PENDING" if state in READY_STATES else state, None
     if isinstance(value, BaseException):
         kind = type(value)
         value = {"exc_type": kind.__name__, "exc_message": list(value.args), "exc_module": kind.__module__}

@@ -298,8 +298,9 @@ impl<'a> Planner<'a> {
             "a chord needs a store of results that keeps them for all: set CELERY_RESULT_BACKEND to redis:// or a database",
         ))?;
         let children = header.children.as_deref().unwrap_or_default();
-        if results.chords().is_some() {
-            if children.iter().any(|child| child.children.is_some()) {
+        if let Some(counter) = results.chords() {
+            let nested = || children.iter().any(|child| child.children.is_some());
+            if counter.needs_group() || nested() {
                 let saved = RawJson::from_value(&header.to_value())?;
                 self.plan.groups.push((header.id.clone(), saved));
             }

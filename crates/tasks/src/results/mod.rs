@@ -152,6 +152,11 @@ pub trait ChordCounter: Send + Sync {
     /// Where the store cannot be reached.
     async fn set_size(&self, group: &str, size: u64) -> Result<(), ResultError>;
 
+    /// Whether the ids of the parts must be known, too: then the group is [saved](ResultBackend::save_group) before its size is told.
+    fn needs_group(&self) -> bool {
+        false
+    }
+
     /// A part is done. Returns the results of all parts, in order, to the one caller that finds them complete.
     ///
     /// # Errors

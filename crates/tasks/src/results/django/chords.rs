@@ -35,6 +35,10 @@ impl ChordCounter for DjangoResults {
         Ok(())
     }
 
+    fn needs_group(&self) -> bool {
+        true
+    }
+
     /// The UPDATE locks the row until the SELECT has seen what it made of it: one part finds nothing left. The counter stays until the body has been
     /// sent, so that a part that is delivered again after a crash sends it; then it is nobody's last part, but all of them are there.
     async fn part_done(&self, part: &ChordPart<'_>) -> Result<ChordProgress, ResultError> {
