@@ -54,7 +54,7 @@ pub(super) fn heartbeat(state: &WorkerState, dispatcher: &EventDispatcher, kind:
         "loadavg": load_average(),
         "sw_ident": "rust-quintette",
         "sw_ver": env!("CARGO_PKG_VERSION"),
-        "sw_sys": "Linux",
+        "sw_sys": rustix::system::uname().sysname().to_string_lossy(),
     });
     dispatcher.send(kind, state.clock.forward(), fields);
 }

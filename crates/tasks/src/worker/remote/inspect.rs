@@ -151,16 +151,14 @@ fn rusage() -> Value {
         .map_or("", |(_, rest)| rest)
         .split_whitespace()
         .collect();
-    let ticks = |at: usize| {
-        fields
-            .get(at)
-            .and_then(|text| text.parse::<f64>().ok())
-            .unwrap_or(0.0)
-            / 100.0
+    let second = u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100);
+    let seconds = |at: usize| {
+        let ticks = fields.get(at).and_then(|text| text.parse::<f64>().ok());
+        ticks.unwrap_or(0.0) / f64::from(second)
     };
     json!({
-        "utime": ticks(11),
-        "stime": ticks(12),
+        "utime": seconds(11),
+        "stime": seconds(12),
         "maxrss": memory().unwrap_or(0) / 1024,
     })
 }
@@ -169,7 +167,7 @@ fn rusage() -> Value {
 pub(super) fn memory() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * 4096)
+    pages.checked_mul(rustix::param::page_size() as u64)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "it is shown with two digits")]
