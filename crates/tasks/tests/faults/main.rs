@@ -3,7 +3,9 @@
 
 mod book;
 mod load;
+mod rabbitmq;
 mod redis;
+mod scenes;
 mod site;
 mod workers;
 
