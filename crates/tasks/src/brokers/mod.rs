@@ -134,6 +134,15 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// Where the broker cannot be reached: then they may be delivered again.
     async fn ack(&self, tags: &[u64]) -> Result<(), BrokerError>;
 
+    /// Acknowledges messages whose tasks are to begin then: all of them, or none. Not those that somebody else has by now.
+    ///
+    /// # Errors
+    ///
+    /// Where the broker cannot be reached, or has given one of them away since: then none of them may begin here.
+    async fn claim(&self, tags: &[u64]) -> Result<(), BrokerError> {
+        self.ack(tags).await
+    }
+
     /// Back to the front of their queues, at once.
     ///
     /// # Errors

@@ -48,11 +48,20 @@ impl Pen {
     }
 }
 
-/// How often a task began, and how often it came to its end.
-#[derive(Clone, Copy, Debug, Default)]
+/// The processes in which a task began, and how often it came to its end.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Runs {
-    pub(crate) begun: u32,
+    pub(crate) begun: Vec<u32>,
     pub(crate) done: u32,
+}
+
+impl Runs {
+    /// Whether one process began it twice.
+    pub(crate) fn is_twice_in_one(&self) -> bool {
+        let mut processes = self.begun.clone();
+        processes.sort_unstable();
+        processes.windows(2).any(|pair| pair[0] == pair[1])
+    }
 }
 
 /// What was written so far.
@@ -125,12 +134,13 @@ impl Pages {
             .runs
             .entry((kind, number.parse().unwrap()))
             .or_default();
+        let process = process.parse().unwrap();
         if *what == "+" {
-            runs.begun += 1;
+            runs.begun.push(process);
         } else {
             runs.done += 1;
             self.done += 1;
-            *self.by_process.entry(process.parse().unwrap()).or_default() += 1;
+            *self.by_process.entry(process).or_default() += 1;
         }
     }
 }

@@ -3,16 +3,18 @@
 use quintette_testkit::servers::Redis;
 
 use crate::site::Site;
-use crate::{blocking, scenes};
+use crate::{blocking, scenes, until};
 
-async fn nothing_is_held(redis: &Redis) {
+async fn count(redis: &Redis, command: &str, key: &str) -> u64 {
     let client = redis::Client::open(redis.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    for (command, key) in [("HLEN", "unacked"), ("ZCARD", "unacked_index")] {
-        let mut command = redis::cmd(command);
-        let held: u64 = command.arg(key).query_async(&mut connection).await.unwrap();
-        assert_eq!(held, 0, "{key}");
-    }
+    let mut command = redis::cmd(command);
+    command.arg(key).query_async(&mut connection).await.unwrap()
+}
+
+async fn nothing_is_held(redis: &Redis) {
+    assert_eq!(count(redis, "HLEN", "unacked").await, 0);
+    assert_eq!(count(redis, "ZCARD", "unacked_index").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,7 +28,9 @@ async fn on_redis_workers_are_killed_again_and_again() {
 async fn on_redis_the_server_is_killed_and_restarted() {
     let redis = blocking(Redis::durable).unwrap();
     let site = Site::new(&redis.url(), "celery");
-    scenes::the_broker_is_killed(&site, 2, || redis.kill(), || redis.restart().unwrap()).await;
+    let (kill, restart) = (|| redis.kill(), || redis.restart().unwrap());
+    let (report, lost_at_most) = scenes::the_broker_is_killed(&site, kill, restart).await;
+    report.is_true(lost_at_most);
     nothing_is_held(&redis).await;
 }
 
@@ -43,5 +47,19 @@ async fn on_redis_connections_hang() {
     let redis = blocking(Redis::start).unwrap();
     let site = Site::new(&redis.url(), "celery");
     scenes::connections_hang(&site, redis.address()).await;
+    nothing_is_held(&redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_redis_a_worker_stands_still() {
+    let redis = blocking(Redis::start).unwrap();
+    let site = Site::new(&redis.url(), "celery");
+    scenes::a_worker_stands_still(&site, async || {
+        until("the worker is held to be dead", async || {
+            count(&redis, "ZCARD", "quintette.workers").await == 1
+        })
+        .await;
+    })
+    .await;
     nothing_is_held(&redis).await;
 }

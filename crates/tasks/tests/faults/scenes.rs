@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quintette_testkit::servers::Proxy;
+use rustix::process::Signal;
 use tokio::time::sleep;
 
 use crate::blocking;
 use crate::book::Book;
-use crate::load::Load;
+use crate::load::{Load, Report};
 use crate::site::Site;
 use crate::workers::{CONCURRENCY, Workers};
 
@@ -29,16 +30,15 @@ pub(crate) async fn workers_are_killed(site: &Site) {
     report.is_true(kills * CONCURRENCY);
 }
 
-/// It is killed and restarted, and so are no workers. How many there are is for the scene to say.
+/// It is killed and restarted, and the workers are not. The report is for the broker to judge, and how many early tasks may be lost.
 pub(crate) async fn the_broker_is_killed(
     site: &Site,
-    count: usize,
     kill: impl Fn(),
     restart: impl Fn(),
-) {
+) -> (Report, usize) {
     let kills = 3;
     let book = Arc::new(Book::new());
-    let workers = Workers::start(site, &book, count);
+    let workers = Workers::start(site, &book, 2);
     let load = Load::start(site, &book);
     load.goes_on_everywhere(&workers.ids(), 50).await;
     for _ in 0..kills {
@@ -49,7 +49,7 @@ pub(crate) async fn the_broker_is_killed(
         load.goes_on_everywhere(&workers.ids(), 100).await;
     }
     let report = load.close(site, workers).await;
-    report.is_true(kills * count * CONCURRENCY);
+    (report, kills * 2 * CONCURRENCY)
 }
 
 /// The workers' connections and the sender's are cut: in mid-air, and before the answer to a request that holds these words.
@@ -113,4 +113,18 @@ pub(crate) async fn connections_hang(site: &Site, address: SocketAddr) {
     }
     let report = load.close(site, workers).await;
     report.is_true(hangs.len() * 2 * CONCURRENCY);
+}
+
+/// One of two workers stands still for so long that others take over what it holds, and then goes on.
+pub(crate) async fn a_worker_stands_still(site: &Site, until_given_up: impl AsyncFn()) {
+    let book = Arc::new(Book::new());
+    let workers = Workers::start(site, &book, 2);
+    let load = Load::start(site, &book);
+    load.goes_on_everywhere(&workers.ids(), 100).await;
+    workers.signal(0, Signal::STOP);
+    until_given_up().await;
+    workers.signal(0, Signal::CONT);
+    load.goes_on_everywhere(&workers.ids(), 100).await;
+    let report = load.close(site, workers).await;
+    report.is_true(CONCURRENCY);
 }

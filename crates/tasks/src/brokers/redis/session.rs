@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::restore::{PARKED, Reason};
-use super::scripts::PARK;
-use super::{Core, bindings, error};
+use super::scripts::{CLAIM, PARK};
+use super::watch::closed;
+use super::{Core, bindings, count, error};
 use crate::brokers::{BrokerError, Channel, Delivery, ExchangeKind, Queue};
 use crate::redis::{Connection, Failure};
 
@@ -213,6 +214,32 @@ impl Session {
         self.core.link.pipeline_again(&commands).await.map(drop)
     }
 
+    /// A worker that stood still may have been called dead meanwhile, and what it held be with others.
+    async fn take_out(&self, tags: &[u64]) -> Result<(), Failure> {
+        let names = self.names(tags);
+        if names.is_empty() {
+            return Ok(());
+        }
+        let keys = &self.core.keys;
+        let keys = [&keys.unacked, &keys.unacked_index, &keys.workers].map(|key| key.as_bytes());
+        let closed = closed(&self.worker);
+        let claim = async |again: &[u8]| {
+            let mut arguments = vec![self.worker.as_bytes(), closed.as_bytes(), again];
+            arguments.extend(names.iter().map(String::as_bytes));
+            self.core.link.script(&CLAIM, &keys, &arguments).await
+        };
+        let claimed = match claim(b"0").await {
+            Err(failure) if failure.ends_connection => claim(b"1").await?,
+            answer => answer?,
+        };
+        if count(&claimed)? == 1 {
+            return Ok(());
+        }
+        Err(Failure::unavailable(
+            "others have taken over what this worker held",
+        ))
+    }
+
     pub(super) async fn give_back(&self, tags: &[u64]) -> Result<(), Failure> {
         let mut tags = tags.to_vec();
         // The oldest is put back last, and is the first to be taken.
@@ -252,6 +279,11 @@ impl Session {
 impl Channel for Session {
     async fn ack(&self, tags: &[u64]) -> Result<(), BrokerError> {
         let done = self.release(tags, self.forget(tags).await);
+        done.map_err(|failure| error("acknowledge", failure))
+    }
+
+    async fn claim(&self, tags: &[u64]) -> Result<(), BrokerError> {
+        let done = self.release(tags, self.take_out(tags).await);
         done.map_err(|failure| error("acknowledge", failure))
     }
 
