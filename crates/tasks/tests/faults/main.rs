@@ -2,9 +2,12 @@
 //! is lost, of those that are acknowledged early none runs twice, nothing hangs, and nobody restarts what is alive.
 
 mod book;
+mod eta;
 mod load;
+mod poison;
 mod rabbitmq;
 mod redis;
+mod results;
 mod scenes;
 mod site;
 mod workers;

@@ -5,16 +5,20 @@ use quintette_testkit::servers::Redis;
 use crate::site::Site;
 use crate::{blocking, scenes, until};
 
-async fn count(redis: &Redis, command: &str, key: &str) -> u64 {
+pub(crate) async fn ask<T: redis::FromRedisValue>(redis: &Redis, words: &[&str]) -> T {
     let client = redis::Client::open(redis.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let mut command = redis::cmd(command);
-    command.arg(key).query_async(&mut connection).await.unwrap()
+    let mut command = redis::cmd(words[0]);
+    command.arg(&words[1..]);
+    command.query_async(&mut connection).await.unwrap()
 }
 
-async fn nothing_is_held(redis: &Redis) {
-    assert_eq!(count(redis, "HLEN", "unacked").await, 0);
-    assert_eq!(count(redis, "ZCARD", "unacked_index").await, 0);
+pub(crate) async fn nothing_is_held(redis: &Redis) {
+    let held: (u64, u64) = (
+        ask(redis, &["HLEN", "unacked"]).await,
+        ask(redis, &["ZCARD", "unacked_index"]).await,
+    );
+    assert_eq!(held, (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +60,7 @@ async fn on_redis_a_worker_stands_still() {
     let site = Site::new(&redis.url(), "celery");
     scenes::a_worker_stands_still(&site, async || {
         until("the worker is held to be dead", async || {
-            count(&redis, "ZCARD", "quintette.workers").await == 1
+            ask::<u64>(&redis, &["ZCARD", "quintette.workers"]).await == 1
         })
         .await;
     })

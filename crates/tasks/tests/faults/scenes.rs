@@ -12,7 +12,7 @@ use crate::blocking;
 use crate::book::Book;
 use crate::load::{Load, Report};
 use crate::site::Site;
-use crate::workers::{CONCURRENCY, Workers};
+use crate::workers::Workers;
 
 /// Some are killed again and again, while others go on.
 pub(crate) async fn workers_are_killed(site: &Site) {
@@ -27,7 +27,7 @@ pub(crate) async fn workers_are_killed(site: &Site) {
     }
     load.goes_on_everywhere(&workers.ids(), 50).await;
     let report = load.close(site, workers).await;
-    report.is_true(kills * CONCURRENCY);
+    report.is_true(kills * site.concurrency);
 }
 
 /// It is killed and restarted, and the workers are not. The report is for the broker to judge, and how many early tasks may be lost.
@@ -49,7 +49,7 @@ pub(crate) async fn the_broker_is_killed(
         load.goes_on_everywhere(&workers.ids(), 100).await;
     }
     let report = load.close(site, workers).await;
-    (report, kills * 2 * CONCURRENCY)
+    (report, kills * 2 * site.concurrency)
 }
 
 /// The workers' connections and the sender's are cut: in mid-air, and before the answer to a request that holds these words.
@@ -84,7 +84,7 @@ pub(crate) async fn connections_are_cut(site: &Site, address: SocketAddr, words:
     workers.assert_all_alive();
     let report = load.close(site, workers).await;
     println!("{cuts} cuts");
-    report.is_true(cuts * 2 * CONCURRENCY);
+    report.is_true(cuts * 2 * site.concurrency);
 }
 
 /// The workers' connections hang, then the sender's, then both.
@@ -112,7 +112,7 @@ pub(crate) async fn connections_hang(site: &Site, address: SocketAddr) {
         load.goes_on_everywhere(&workers.ids(), 50).await;
     }
     let report = load.close(site, workers).await;
-    report.is_true(hangs.len() * 2 * CONCURRENCY);
+    report.is_true(hangs.len() * 2 * site.concurrency);
 }
 
 /// One of two workers stands still for so long that others take over what it holds, and then goes on.
@@ -126,5 +126,5 @@ pub(crate) async fn a_worker_stands_still(site: &Site, until_given_up: impl Asyn
     workers.signal(0, Signal::CONT);
     load.goes_on_everywhere(&workers.ids(), 100).await;
     let report = load.close(site, workers).await;
-    report.is_true(CONCURRENCY);
+    report.is_true(site.concurrency);
 }

@@ -11,6 +11,7 @@ const QUEUE: &str = "QUINTETTE_FAULTS_QUEUE";
 const QUORUM: &str = "QUINTETTE_FAULTS_QUORUM";
 const RESULTS: &str = "QUINTETTE_FAULTS_RESULTS";
 const VISIBILITY: &str = "QUINTETTE_FAULTS_VISIBILITY";
+const CONCURRENCY: &str = "QUINTETTE_FAULTS_CONCURRENCY";
 
 /// A broker, a queue of it, and what the settings say beside them.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Site {
     pub(crate) quorum: bool,
     pub(crate) results: Option<String>,
     pub(crate) visibility: Duration,
+    /// How many tasks each worker runs at once.
+    pub(crate) concurrency: usize,
 }
 
 impl Site {
@@ -30,6 +33,7 @@ impl Site {
             quorum: false,
             results: None,
             visibility: Duration::from_hours(1),
+            concurrency: 8,
         }
     }
 
@@ -56,6 +60,7 @@ impl Site {
     pub(crate) fn tell(&self, command: &mut Command) {
         command.env(URL, &self.url).env(QUEUE, &self.queue);
         command.env(VISIBILITY, self.visibility.as_millis().to_string());
+        command.env(CONCURRENCY, self.concurrency.to_string());
         if self.quorum {
             command.env(QUORUM, "1");
         }
@@ -73,6 +78,7 @@ impl Site {
             quorum: var(QUORUM).is_some(),
             results: var(RESULTS),
             visibility: Duration::from_millis(var(VISIBILITY)?.parse().unwrap()),
+            concurrency: var(CONCURRENCY)?.parse().unwrap(),
         })
     }
 }

@@ -17,9 +17,8 @@ use crate::until;
 
 pub(crate) static LATE: Task<(u32,), u32> = Task::new("faults.late", &["number"]).acks_late();
 pub(crate) static EARLY: Task<(u32,), u32> = Task::new("faults.early", &["number"]);
-
-/// How many tasks each worker runs at once.
-pub(crate) const CONCURRENCY: usize = 8;
+/// Takes its process along.
+pub(crate) static POISON: Task<(u32,), u32> = Task::new("faults.poison", &["number"]).acks_late();
 
 const BOOK: &str = "QUINTETTE_FAULTS_BOOK";
 
@@ -49,9 +48,14 @@ async fn a_worker_of_its_own() {
         })
     };
     let tasks = of(&LATE, Kind::Late).and(&of(&EARLY, Kind::Early));
+    let tasks = tasks.with(&POISON, move |_: Context, (number,)| {
+        pen.begun(Kind::Late, number);
+        kill_process(rustix::process::getpid(), Signal::KILL).unwrap();
+        std::future::pending()
+    });
     let name = format!("w{}@faults", std::process::id());
     let worker = Worker::new(site.app(), tasks)
-        .concurrency(CONCURRENCY)
+        .concurrency(site.concurrency)
         .hostname(name);
     worker.run().await.unwrap();
 }
@@ -113,6 +117,15 @@ impl Workers {
         let mut oldest = self.running.remove(0);
         oldest.kill().unwrap();
         oldest.wait().unwrap();
+    }
+
+    /// Whether the only one has died; then there is none.
+    pub(crate) fn the_only_one_died(&mut self) -> bool {
+        let died = self.running[0].try_wait().unwrap().is_some();
+        if died {
+            self.running.clear();
+        }
+        died
     }
 
     pub(crate) fn ids(&self) -> Vec<u32> {

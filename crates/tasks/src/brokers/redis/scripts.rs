@@ -139,6 +139,19 @@ return 1
     )
 });
 
+/// Changes the record of `ARGV[1]` from `ARGV[2]` to `ARGV[3]`; returns whether it is that now.
+pub(super) static CHANGE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local record = redis.call('HGET', KEYS[1], ARGV[1])
+if record == ARGV[3] then return 1 end
+if record ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+",
+    )
+});
+
 /// Renews what is held. Keys: the index of `unacked`. Arguments: tags.
 pub(super) static RENEW: LazyLock<Script> = LazyLock::new(|| {
     Script::new(

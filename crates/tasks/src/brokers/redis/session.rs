@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use quintette_core::json::RawJson;
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -235,9 +237,7 @@ impl Session {
         if count(&claimed)? == 1 {
             return Ok(());
         }
-        Err(Failure::unavailable(
-            "others have taken over what this worker held",
-        ))
+        Err(taken_over())
     }
 
     pub(super) async fn give_back(&self, tags: &[u64]) -> Result<(), Failure> {
@@ -322,6 +322,19 @@ impl Channel for Session {
         Ok(true)
     }
 
+    async fn set_header(&self, tag: u64, name: &str, value: &Value) -> Result<bool, BrokerError> {
+        let value = RawJson::from_value(value).map_err(|_| Failure::unexpected());
+        let changed = match value {
+            Ok(value) => self.core.set_header(&self.name(tag), name, value).await,
+            Err(failure) => Err(failure),
+        };
+        match changed {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(error("change a header", taken_over())),
+            Err(failure) => Err(error("change a header", failure)),
+        }
+    }
+
     async fn set_prefetch(&self, prefetch: u32) -> Result<(), BrokerError> {
         self.lock().prefetch = prefetch;
         self.news.notify_one();
@@ -342,6 +355,10 @@ impl Channel for Session {
             _ => Ok(()),
         }
     }
+}
+
+fn taken_over() -> Failure {
+    Failure::unavailable("others have taken over what this worker held")
 }
 
 /// In order, nothing is left behind: what is held goes back at once.
