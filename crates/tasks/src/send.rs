@@ -1,7 +1,10 @@
 //! From a signature to messages in queues.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, TryStreamExt};
 use quintette_core::json::JsonError;
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::brokers::{BrokerError, BrokerErrorKind};
@@ -24,6 +27,9 @@ pub(crate) use plan::{Call, Plan};
 
 /// How many messages are under way to the broker at once.
 const AT_ONCE: usize = 512;
+
+/// Who has waited for so long does not try again: that was no connection that broke, but a broker that takes nothing for want of memory or disk.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 impl App {
     /// Sends a call, or a canvas. Celery's `apply_async`.
@@ -104,17 +110,22 @@ impl App {
         }
     }
 
-    /// Hands a message over, again where the broker cannot be reached, as the call's policy says.
+    /// Hands a message over, again where the broker cannot be reached, as the call's policy says. Nobody below tries again: a call without
+    /// retries is sent once.
     async fn publish_call(&self, call: &Call) -> Result<(), SendError> {
         let mut wait = call.retry.interval_start;
         let mut left = call.retry.max_retries;
+        let begun = Instant::now();
+        let may_try_again = |left, error: &BrokerError| {
+            left > 0 && error.kind() == BrokerErrorKind::Unavailable && begun.elapsed() < PATIENCE
+        };
         loop {
             match self
                 .broker()
                 .publish(&call.message, &call.destination)
                 .await
             {
-                Err(error) if left > 0 && error.kind() == BrokerErrorKind::Unavailable => {
+                Err(error) if may_try_again(left, &error) => {
                     tracing::warn!(%error, "the broker cannot be reached; trying again");
                     tokio::time::sleep(wait).await;
                     wait = (wait + call.retry.interval_step).min(call.retry.interval_max);

@@ -9,7 +9,7 @@ pub(crate) struct Failure {
     /// A script that the server does not know.
     pub(super) is_unknown_script: bool,
     /// The connection is of no use any more: another server is to be asked.
-    pub(super) ends_connection: bool,
+    pub(crate) ends_connection: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::acks::Fate;
 use super::dead;
@@ -13,6 +13,7 @@ use super::dispatch::{Dispatcher, Phase};
 use super::execute::execute;
 use super::request::{Request, Stage};
 use super::shared::{Done, Open, Shared, Slot};
+use super::strategy::DELIVERIES;
 
 /// A copy of a task that runs here is looked at again after this.
 const TWIN_PAUSE: Duration = Duration::from_secs(1);
@@ -90,12 +91,18 @@ impl Dispatcher {
         let task = self.shared.handle.tasks.find(&open.request.headers.task);
         if let Some(task) = task.cloned() {
             self.running += 1;
-            let slot = Slot::take(&self.shared);
-            tokio::spawn(execute(self.shared.clone(), open, task, slot));
+            let (shared, slot) = (self.shared.clone(), Slot::take(&self.shared));
+            tokio::spawn(async move {
+                let request = &open.request;
+                let comes_again = request.delivery_info.redelivered && !request.acknowledged();
+                if !comes_again || may_begin_again(&shared, request).await {
+                    execute(shared, open, task, slot).await;
+                }
+            });
         }
     }
 
-    /// Whether a message that was delivered before has had its run, or too many of them.
+    /// Whether a message that was delivered before has had its run, or is having it.
     fn discard_redelivered(&mut self, request: &Arc<Request>, late: bool) -> bool {
         let has_run = if late {
             self.shared.acks.is_unheard(request)
@@ -114,7 +121,7 @@ impl Dispatcher {
                 .add_at(request.clone(), Instant::now() + TWIN_PAUSE);
             return true;
         }
-        late && self.discard_poison(request)
+        false
     }
 
     fn runs(&self, request: &Request) -> bool {
@@ -125,27 +132,36 @@ impl Dispatcher {
                 && matches!(other.stage(), Stage::Active | Stage::Finishing)
         })
     }
+}
 
-    fn discard_poison(&mut self, request: &Arc<Request>) -> bool {
-        let Some(limit) = self.shared.app().settings().worker_delivery_limit else {
-            return false;
-        };
-        let before = request.delivery_info.deliveries.unwrap_or(0);
-        let counted = request.held.counted;
-        let deliveries = if counted { before } else { before + 1 };
-        if counted && deliveries < limit {
-            return false;
+/// Whether a task that was begun before, or may have been, begins once more. That is counted in its message first: should it be the end of
+/// this process, whoever has it next knows. What was only held when its worker died is not counted for it.
+async fn may_begin_again(shared: &Shared, request: &Arc<Request>) -> bool {
+    let Some(limit) = shared.app().settings().worker_delivery_limit else {
+        return true;
+    };
+    let held = &request.held;
+    let before = request.delivery_info.deliveries.unwrap_or(0);
+    let deliveries = before.saturating_add(u32::from(!held.counted));
+    if deliveries >= limit {
+        dead::set_aside_poison(shared, request, deliveries).await;
+        return false;
+    }
+    if held.counted {
+        return true;
+    }
+    let count = deliveries.into();
+    match held.channel.set_header(held.tag, DELIVERIES, &count).await {
+        Ok(true) => true,
+        Ok(false) => {
+            dead::count(shared, request, deliveries).await;
+            false
         }
-        let open = self.open(request);
-        let shared = self.shared.clone();
-        tokio::spawn(async move {
-            if deliveries >= limit {
-                dead::set_aside_poison(&shared, &open.request, deliveries).await;
-            } else {
-                dead::count(&shared, &open.request, deliveries).await;
-            }
-        });
-        true
+        Err(error) => {
+            debug!("Task {request:?} does not begin: {error}");
+            shared.acks.settle_later(request, Fate::Requeue);
+            false
+        }
     }
 }
 

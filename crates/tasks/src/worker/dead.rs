@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
 use quintette_core::json::escape_key;
 use serde_json::{Map, Value};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::acks::Fate;
 use super::finish::insist;
@@ -126,9 +127,16 @@ pub(crate) async fn count(shared: &Shared, request: &Arc<Request>, deliveries: u
         .headers
         .insert(DELIVERIES.to_owned(), deliveries.into());
     let queue = shared.queue(&request.delivery_info.queue);
-    let kept = publish(shared, &message, &Destination::queue(queue)).await;
-    let fate = if kept { Fate::Ack } else { Fate::Requeue };
-    shared.acks.settle_later(request, fate);
+    if publish(shared, &message, &Destination::queue(queue)).await {
+        request.held.acknowledged.store(true, Ordering::SeqCst);
+        // Now, before the new one may begin here. Where the connection is lost, both are there, and one of them is too many.
+        let acknowledged = request.held.channel.ack(&[request.held.tag]).await;
+        if let Err(error) = acknowledged {
+            debug!("Task {request:?} may be delivered twice: {error}");
+        }
+    } else {
+        shared.acks.settle_later(request, Fate::Requeue);
+    }
 }
 
 struct Why<'a> {
