@@ -48,7 +48,11 @@ pub(super) fn part_done<'a>(
             body: part.body,
         };
         if let ChordProgress::Complete(parts) = counter.part_done(&done).await? {
-            complete(app, part.group, &parts, part.body).await?;
+            let sent = complete(app, part.group, &parts, part.body).await;
+            if sent.as_ref().is_err_and(SendError::is_unavailable) {
+                counter.give_back(part.group);
+            }
+            sent?;
             counter.finish(part.group).await?;
         }
         Ok(())
@@ -92,19 +96,19 @@ async fn joined(
     }))
 }
 
-/// Sends a chord's body with the results. Where it cannot be sent, it failed.
+/// Sends a chord's body with the results. Where it cannot be sent, it failed; but where the broker is away, that is the caller's to wait for.
 pub(super) async fn send_body(
     app: &App,
     body: &Signature,
     results: &RawJson,
 ) -> Result<(), SendError> {
     match try_send(app, body, results).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
+        Err(error) if !error.is_unavailable() => {
             tracing::error!(task = body.task, %error, "the body of a chord cannot be sent");
             let error = Exception::new("ChordError", format_args!("Callback error: {error}"));
             fail(app, body, &error, None).await
         }
+        sent => sent,
     }
 }
 

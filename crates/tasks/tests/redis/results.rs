@@ -206,6 +206,21 @@ async fn a_chord_whose_sender_died_can_be_completed_again() {
 }
 
 #[tokio::test]
+async fn a_chord_whose_body_could_not_be_sent_is_complete_again_at_once() {
+    let redis = Redis::start().unwrap();
+    let results = results(&redis.url());
+    let chords = results.chords().unwrap();
+    chords.set_size("g", 1).await.unwrap();
+    for _ in 0..3 {
+        assert!(matches!(
+            part(&results, 0, State::Success, "1").await,
+            ChordProgress::Complete(_)
+        ));
+        chords.give_back("g");
+    }
+}
+
+#[tokio::test]
 async fn a_group_in_a_chord_is_a_list() {
     let redis = Redis::start().unwrap();
     let results = results(&redis.url());

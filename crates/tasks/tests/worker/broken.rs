@@ -24,7 +24,7 @@ static LATE: Task<(), i64> = Task::new("shop.late", &[]).acks_late();
 
 /// The broker in memory behind a line that can be cut.
 #[derive(Clone, Debug, Default)]
-struct Line {
+pub(crate) struct Line {
     broker: MemoryBroker,
     down: Arc<AtomicBool>,
     cut: Arc<Notify>,
@@ -42,12 +42,12 @@ impl Line {
         Ok(())
     }
 
-    fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.down.store(true, Ordering::SeqCst);
         self.cut.notify_waiters();
     }
 
-    fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.down.store(false, Ordering::SeqCst);
     }
 }
