@@ -134,6 +134,16 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// Where the broker cannot be reached: then they may be delivered again.
     async fn ack(&self, tags: &[u64]) -> Result<(), BrokerError>;
 
+    /// Done with these, whose tasks begin now: all of them, or none and an error where somebody else may have been given one meanwhile, since this
+    /// process was silent for too long. Celery's early acknowledgement.
+    ///
+    /// # Errors
+    ///
+    /// As [`ack`](Self::ack); and where they are not held any more.
+    async fn ack_early(&self, tags: &[u64]) -> Result<(), BrokerError> {
+        self.ack(tags).await
+    }
+
     /// Back to the front of their queues, at once.
     ///
     /// # Errors

@@ -23,6 +23,11 @@ pub(crate) enum FailureKind {
 }
 
 impl Failure {
+    /// Whether the connection was lost, and with it perhaps an answer.
+    pub(crate) fn ends_connection(&self) -> bool {
+        self.ends_connection
+    }
+
     pub(crate) fn unavailable(what: impl Into<String>) -> Self {
         Self::new(FailureKind::Unavailable, what)
     }

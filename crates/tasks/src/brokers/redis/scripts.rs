@@ -117,6 +117,27 @@ return 1
     )
 });
 
+/// Acknowledges what begins now, where all of it is still held by the worker `ARGV[1]`, which may live on as `ARGV[2]`; where `ARGV[3]` is 0 it may be
+/// acknowledged already. Keys: `unacked`, its index, the workers. Arguments from the fourth: tags. Returns whether it did.
+pub(super) static ACK_EARLY: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local beat = redis.call('ZSCORE', KEYS[3], ARGV[1]) or redis.call('ZSCORE', KEYS[3], ARGV[2])
+if not beat or tonumber(beat) == 0 then return 0 end
+if ARGV[3] ~= '0' then
+  for tag = 4, #ARGV do
+    if redis.call('HEXISTS', KEYS[1], ARGV[tag]) == 0 then return 0 end
+  end
+end
+for tag = 4, #ARGV do
+  redis.call('HDEL', KEYS[1], ARGV[tag])
+  redis.call('ZREM', KEYS[2], ARGV[tag])
+end
+return 1
+",
+    )
+});
+
 /// Renews what is held. Keys: the index of `unacked`. Arguments: tags.
 pub(super) static RENEW: LazyLock<Script> = LazyLock::new(|| {
     Script::new(

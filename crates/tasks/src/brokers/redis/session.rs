@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use redis::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::restore::{PARKED, Reason};
-use super::scripts::PARK;
+use super::scripts::{ACK_EARLY, PARK};
 use super::{Core, bindings, error};
 use crate::brokers::{BrokerError, Channel, Delivery, ExchangeKind, Queue};
 use crate::redis::{Connection, Failure};
@@ -213,6 +214,39 @@ impl Session {
         self.core.link.pipeline_again(&commands).await.map(drop)
     }
 
+    async fn forget_early(&self, tags: &[u64]) -> Result<(), Failure> {
+        let names = self.names(tags);
+        if names.is_empty() {
+            return Ok(());
+        }
+        let core = &self.core;
+        let keys = [
+            &core.keys.unacked,
+            &core.keys.unacked_index,
+            &core.keys.workers,
+        ];
+        let keys = keys.map(String::as_bytes);
+        let closed = format!("{}.", self.worker);
+        let ask = async |must_be_held: &str| {
+            let mut arguments = vec![self.worker.as_bytes(), closed.as_bytes()];
+            arguments.push(must_be_held.as_bytes());
+            arguments.extend(names.iter().map(String::as_bytes));
+            let connection = core.link.connection().await?;
+            connection.script(&ACK_EARLY, &keys, &arguments).await
+        };
+        let answer = match ask("1").await {
+            // The first answer may have been lost, and not the question.
+            Err(failure) if failure.ends_connection() => ask("0").await?,
+            answer => answer?,
+        };
+        match answer {
+            Value::Int(1) => Ok(()),
+            _ => Err(Failure::unavailable(
+                "this worker was silent for so long that others took over what it held",
+            )),
+        }
+    }
+
     pub(super) async fn give_back(&self, tags: &[u64]) -> Result<(), Failure> {
         let mut tags = tags.to_vec();
         // The oldest is put back last, and is the first to be taken.
@@ -252,6 +286,11 @@ impl Session {
 impl Channel for Session {
     async fn ack(&self, tags: &[u64]) -> Result<(), BrokerError> {
         let done = self.release(tags, self.forget(tags).await);
+        done.map_err(|failure| error("acknowledge", failure))
+    }
+
+    async fn ack_early(&self, tags: &[u64]) -> Result<(), BrokerError> {
+        let done = self.release(tags, self.forget_early(tags).await);
         done.map_err(|failure| error("acknowledge", failure))
     }
 

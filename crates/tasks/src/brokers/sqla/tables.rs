@@ -127,6 +127,22 @@ pub(super) fn done(owner: &str, ids: &[i64]) -> Statement {
     .with_all(ids.iter().copied())
 }
 
+/// The same of what begins now: all of it, or nothing where some is not held any more.
+pub(super) fn done_early(owner: &str, ids: &[i64]) -> Statement {
+    let places = places(ids.len());
+    let held = format!("owner = ? AND id IN ({places})");
+    let all = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    Statement::new(format!(
+        "DELETE FROM quintette_unacked WHERE {held} AND (SELECT COUNT(*) FROM quintette_unacked WHERE {held}) = ?"
+    ))
+    .with(owner)
+    .with_all(ids.iter().copied())
+    .with(owner)
+    .with_all(ids.iter().copied())
+    .with(all)
+    .changing()
+}
+
 /// Holds on to what is held.
 pub(super) fn renew(owner: &str, until: i64) -> Statement {
     Statement::new("UPDATE quintette_unacked SET until = ? WHERE owner = ?")
