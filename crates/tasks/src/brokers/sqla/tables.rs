@@ -116,7 +116,8 @@ pub(super) fn take_away(queues: &[i64], most: i64) -> Vec<Statement> {
     vec![taken]
 }
 
-pub(super) const TAKEN: &[Column] = &[Column::Int, Column::Int, Column::Text, Column::Int];
+/// The payload as bytes: a file takes anything for a text.
+pub(super) const TAKEN: &[Column] = &[Column::Int, Column::Int, Column::Bytes, Column::Int];
 
 pub(super) fn done(owner: &str, ids: &[i64]) -> Statement {
     let places = places(ids.len());
