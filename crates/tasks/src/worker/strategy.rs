@@ -43,14 +43,18 @@ pub(crate) fn read(delivery: Delivery, channel: &Arc<dyn Channel>, shared: &Shar
                 queue: delivery.queue,
                 tag: delivery.tag,
                 reason: malformed.reason,
-                message: Message::json(malformed.excerpt.as_str().to_owned()),
+                message: Message {
+                    content_type: "application/data".into(),
+                    content_encoding: "binary".into(),
+                    ..Message::json(malformed.raw)
+                },
                 exchange: delivery.exchange,
                 routing_key: delivery.routing_key,
             });
         }
     };
     let read = TaskMessage::read(&message, &shared.policy)
-        .map_err(|error| error.to_string())
+        .or_else(|error| unheard_of(&message, shared).ok_or_else(|| error.to_string()))
         .and_then(|task| {
             let eta = time("eta", task.headers.eta.as_deref())?;
             let expires = time("expires", task.headers.expires.as_deref())?;
