@@ -8,7 +8,7 @@ use super::request::{DeliveryInfo, Parts, Request};
 use super::shared::Shared;
 use crate::arguments::Arguments;
 use crate::brokers::{Channel, Delivery};
-use crate::protocol::{Message, TaskMessage};
+use crate::protocol::{Body, Message, TaskHeaders, TaskMessage};
 use crate::task::TaskOptions;
 
 /// How often a message has been delivered without being finished, where the broker does not count.
@@ -112,6 +112,16 @@ pub(crate) fn read(delivery: Delivery, channel: &Arc<dyn Channel>, shared: &Shar
     } else {
         Arrival::Unknown(request, message)
     }
+}
+
+/// A call of a task that nobody here knows, whose body cannot be read. Celery looks at the name first: who sent it is told.
+fn unheard_of(message: &Message, shared: &Shared) -> Option<TaskMessage> {
+    let headers = TaskHeaders::read(message.headers.clone()).ok()?;
+    let known = shared.handle.tasks.find(&headers.task);
+    known.is_none().then(|| TaskMessage {
+        headers,
+        body: Body::default(),
+    })
 }
 
 /// A time of a header: ISO 8601. Without an offset it is UTC, as with Celery's `enable_utc`.
