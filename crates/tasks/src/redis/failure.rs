@@ -77,10 +77,11 @@ impl From<redis::ServerError> for Failure {
                     | ServerErrorKind::ClusterDown
             )
         );
+        // Full, without the replicas that it needs, or without a disk: as long as nobody looks after it.
         let later = matches!(
             error.kind(),
             Some(ServerErrorKind::BusyLoading | ServerErrorKind::TryAgain)
-        );
+        ) || matches!(error.code(), "OOM" | "NOREPLICAS" | "MISCONF");
         if elsewhere || later {
             return Self {
                 ends_connection: elsewhere,
