@@ -13,7 +13,7 @@ use crate::outcome::AsyncResult;
 use crate::protocol::InvalidBody;
 use crate::protocol::compression::CompressionError;
 use crate::protocol::serializer::ContentError;
-use crate::results::ResultError;
+use crate::results::{ResultError, ResultErrorKind};
 use crate::signature::{Options, Signature};
 
 mod call;
@@ -174,6 +174,17 @@ pub enum SendError {
     /// The store of results, which counts a chord's parts.
     #[error(transparent)]
     Results(#[from] ResultError),
+}
+
+impl SendError {
+    /// Whether the broker or the store could not be reached: trying again may help.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Broker(error) => error.kind() == BrokerErrorKind::Unavailable,
+            Self::Results(error) => error.kind() == ResultErrorKind::Unavailable,
+            _ => false,
+        }
+    }
 }
 
 impl From<JsonError> for SendError {

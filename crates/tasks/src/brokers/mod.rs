@@ -15,8 +15,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use quintette_core::json::RawJson;
 use serde_json::Value;
 
 #[cfg(feature = "amqp")]
@@ -226,6 +226,6 @@ pub struct Delivery {
 pub struct Malformed {
     /// What is wrong with it.
     pub reason: String,
-    /// The beginning of what it is, for a log.
-    pub excerpt: RawJson,
+    /// All of it, as it came; of a message whose headers cannot be read, the body.
+    pub raw: Bytes,
 }

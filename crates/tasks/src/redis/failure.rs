@@ -77,11 +77,11 @@ impl From<redis::ServerError> for Failure {
                     | ServerErrorKind::ClusterDown
             )
         );
-        // Full, without the replicas that it needs, or without a disk: as long as nobody looks after it.
         let later = matches!(
             error.kind(),
             Some(ServerErrorKind::BusyLoading | ServerErrorKind::TryAgain)
-        ) || matches!(error.code(), "OOM" | "NOREPLICAS" | "MISCONF");
+        ) || PASSING.contains(&error.code())
+            || text.contains(TOO_MANY_CLIENTS);
         if elsewhere || later {
             return Self {
                 ends_connection: elsewhere,
@@ -97,6 +97,12 @@ impl From<redis::ServerError> for Failure {
         }
     }
 }
+
+/// Refusals that an operator, or time, puts an end to: no memory, no disk, no replicas, a script that runs too long.
+const PASSING: [&str; 4] = ["OOM", "MISCONF", "NOREPLICAS", "BUSY"];
+
+/// The same of a server that has its most connections (`maxclients`), which has no code.
+const TOO_MANY_CLIENTS: &str = "max number of clients reached";
 
 fn advice(code: &str) -> &'static str {
     match code {

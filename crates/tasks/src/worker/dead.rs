@@ -101,7 +101,10 @@ pub(crate) async fn set_aside_poison(shared: &Shared, request: &Arc<Request>, de
             message.headers.remove(DELIVERIES);
             settle(shared, request, message, reason).await;
         }
-        Err(error) => error!("Task {request:?} cannot be set aside: {error}"),
+        Err(error) => {
+            error!("Task {request:?} cannot be set aside, and is rejected: {error}");
+            shared.acks.settle_later(request, Fate::Reject);
+        }
     }
 }
 
@@ -120,8 +123,12 @@ async fn settle(shared: &Shared, request: &Arc<Request>, message: Message, reaso
 
 /// Counts a delivery in the message itself: publishes it again with the number, and acknowledges the old one then.
 pub(crate) async fn count(shared: &Shared, request: &Arc<Request>, deliveries: u32) {
-    let Ok(mut message) = retry::message(request) else {
-        return;
+    let mut message = match retry::message(request) {
+        Ok(message) => message,
+        Err(error) => {
+            error!("Task {request:?} cannot be counted, and is rejected: {error}");
+            return shared.acks.settle_later(request, Fate::Reject);
+        }
     };
     message
         .headers

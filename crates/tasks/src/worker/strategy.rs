@@ -8,7 +8,7 @@ use super::request::{DeliveryInfo, Parts, Request};
 use super::shared::Shared;
 use crate::arguments::Arguments;
 use crate::brokers::{Channel, Delivery};
-use crate::protocol::{Message, TaskMessage};
+use crate::protocol::{Body, Message, TaskHeaders, TaskMessage};
 use crate::task::TaskOptions;
 
 /// How often a message has been delivered without being finished, where the broker does not count.
@@ -43,14 +43,18 @@ pub(crate) fn read(delivery: Delivery, channel: &Arc<dyn Channel>, shared: &Shar
                 queue: delivery.queue,
                 tag: delivery.tag,
                 reason: malformed.reason,
-                message: Message::json(malformed.excerpt.as_str().to_owned()),
+                message: Message {
+                    content_type: "application/data".into(),
+                    content_encoding: "binary".into(),
+                    ..Message::json(malformed.raw)
+                },
                 exchange: delivery.exchange,
                 routing_key: delivery.routing_key,
             });
         }
     };
     let read = TaskMessage::read(&message, &shared.policy)
-        .map_err(|error| error.to_string())
+        .or_else(|error| unheard_of(&message, shared).ok_or_else(|| error.to_string()))
         .and_then(|task| {
             let eta = time("eta", task.headers.eta.as_deref())?;
             let expires = time("expires", task.headers.expires.as_deref())?;
@@ -108,6 +112,16 @@ pub(crate) fn read(delivery: Delivery, channel: &Arc<dyn Channel>, shared: &Shar
     } else {
         Arrival::Unknown(request, message)
     }
+}
+
+/// A call of a task that nobody here knows, whose body cannot be read. Celery looks at the name first: who sent it is told.
+fn unheard_of(message: &Message, shared: &Shared) -> Option<TaskMessage> {
+    let headers = TaskHeaders::read(message.headers.clone()).ok()?;
+    let known = shared.handle.tasks.find(&headers.task);
+    known.is_none().then(|| TaskMessage {
+        headers,
+        body: Body::default(),
+    })
 }
 
 /// A time of a header: ISO 8601. Without an offset it is UTC, as with Celery's `enable_utc`.

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use quintette_tasks::results::{DatabaseResults, ResultBackend, ResultErrorKind, TaskMeta};
+use quintette_tasks::results::{
+    DatabaseResults, ResultBackend, ResultErrorKind, StoreContext, TaskMeta,
+};
 use sqlx::Connection as _;
 
 use crate::{json, mariadb, postgres, store, suite};
@@ -104,4 +106,18 @@ async fn a_database_that_is_not_there_is_an_error_that_passes() {
     let results = open("db+mysql://shop@127.0.0.1:1/shop");
     let error = results.load("x").await.unwrap_err();
     assert_eq!(error.kind(), ResultErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_value_that_a_column_has_no_room_for_is_refused_and_not_tried_for_ever() {
+    let long = TaskMeta::success("x".repeat(1_000), json("1"));
+    let mut odd = TaskMeta::success("odd", json("1"));
+    odd.traceback = Some("a\0b".to_owned());
+    let (postgres, mariadb) = (postgres().await, mariadb().await);
+    for (url, meta) in [(&postgres, &long), (&postgres, &odd), (&mariadb, &long)] {
+        let results = open(&format!("db+{url}"));
+        let stored = results.store(meta, &StoreContext::default()).await;
+        let error = stored.unwrap_err();
+        assert_eq!(error.kind(), ResultErrorKind::Refused, "{error}");
+    }
 }

@@ -313,3 +313,63 @@ async fn a_consumer_that_ends_gives_back_what_nobody_asked_for() {
     channel.ack(&tags(&taken)).await.unwrap();
     assert_eq!(held(&redis).await, 0);
 }
+
+/// Takes a message, stands still until it is told to go on, and says how it is acknowledged then.
+fn stands_still(
+    url: String,
+    go_on: std::sync::mpsc::Receiver<()>,
+) -> std::thread::JoinHandle<[bool; 2]> {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let broker = crate::support::broker(&url);
+            let mut consumer = consume(&broker, &["celery"], 1).await.unwrap();
+            let taken = take(&mut consumer, 1).await;
+            // As if the process were stopped.
+            go_on.recv().unwrap();
+            let channel = consumer.channel();
+            let early = channel.claim(&tags(&taken)).await;
+            let late = channel.ack(&tags(&taken)).await;
+            [early.is_ok(), late.is_ok()]
+        })
+    })
+}
+
+#[tokio::test]
+async fn what_others_took_over_from_a_worker_that_stood_still_does_not_begin_there() {
+    let redis = Redis::start().unwrap();
+    let broker = broker(&redis.url());
+    send(&broker, "celery", ["1".to_owned()]).await;
+    let (go_on, told) = std::sync::mpsc::channel();
+    let still = stands_still(redis.url(), told);
+    until("it is taken", async || held(&redis).await == 1).await;
+    let mut other = consume(&broker, &["celery"], 1).await.unwrap();
+    let taken = take(&mut other, 1).await;
+    assert_eq!(texts(&taken), ["1"]);
+    go_on.send(()).unwrap();
+    assert_eq!(still.join().unwrap(), [false, true]);
+    // It is the other's still.
+    assert_eq!(held(&redis).await, 1);
+    other.channel().claim(&tags(&taken)).await.unwrap();
+    assert_eq!(held(&redis).await, 0);
+}
+
+#[tokio::test]
+async fn of_what_begins_together_none_does_where_one_was_taken_over() {
+    let redis = Redis::start().unwrap();
+    let broker = broker(&redis.url());
+    send(&broker, "celery", ["1".to_owned(), "2".to_owned()]).await;
+    let mut consumer = consume(&broker, &["celery"], 2).await.unwrap();
+    let taken = take(&mut consumer, 2).await;
+    // As a worker in Python restores it.
+    let names: Vec<String> = crate::broker::ask(&redis, &["HKEYS", "unacked"]).await;
+    let () = crate::broker::ask(&redis, &["HDEL", "unacked", &names[0]]).await;
+    let channel = consumer.channel();
+    assert!(channel.claim(&tags(&taken)).await.is_err());
+    assert_eq!(held(&redis).await, 1);
+    channel.requeue(&tags(&taken)).await.unwrap();
+    assert_eq!(take(&mut consumer, 1).await.len(), 1);
+}

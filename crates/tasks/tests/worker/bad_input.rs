@@ -72,6 +72,26 @@ async fn an_unknown_task_is_not_registered_and_its_message_is_kept() {
     still_works(&site, worker).await;
 }
 
+#[tokio::test]
+async fn an_unknown_task_is_not_registered_however_broken_its_body_is() {
+    let site = Site::memory();
+    let worker = start(&site);
+    let mut broken = call("shop.later", [1]).id("early bird").message();
+    broken.body = "{".into();
+    site.publish(&broken, "celery").await;
+    assert_eq!(
+        site.failure("early bird").await,
+        "NotRegistered: shop.later"
+    );
+    until("it is kept", async || {
+        site.waiting("celery.dead").await == 1
+    })
+    .await;
+    let found = dead::list(&site.app(), "celery", 1).await.unwrap();
+    assert_eq!(found[0].message, broken);
+    still_works(&site, worker).await;
+}
+
 fn plain(task: &str, body: impl Into<bytes::Bytes>) -> Message {
     let mut message = call(task, (1, 2)).message();
     message.body = body.into();

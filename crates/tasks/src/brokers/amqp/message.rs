@@ -6,16 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::ShortString;
-use quintette_core::json::RawJson;
 use serde_json::{Map, Value};
 
 use crate::brokers::{Delivery, Malformed, Queue};
 use crate::protocol::{JSON, Message, Properties};
 
 use super::{delayed, table};
-
-/// How many bytes of a body that is no message are shown.
-const EXCERPT: usize = 200;
 
 /// How often a quorum queue has delivered the message before.
 const DELIVERY_COUNT: &str = "x-delivery-count";
@@ -82,7 +78,7 @@ pub(super) fn delivery(
         deliveries: None,
         message: Err(Malformed {
             reason: String::new(),
-            excerpt: RawJson::from(""),
+            raw: Bytes::new(),
         }),
     };
     delayed::restore(&mut delivery, queue);
@@ -94,7 +90,7 @@ pub(super) fn delivery(
         }
         Err(reason) => Err(Malformed {
             reason: reason.to_owned(),
-            excerpt: excerpt(&given.data),
+            raw: Bytes::from(given.data),
         }),
     };
     delivery
@@ -125,9 +121,4 @@ fn known(text: Option<&ShortString>, default: &'static str) -> Cow<'static, str>
         Some("utf-8") => Cow::Borrowed("utf-8"),
         Some(other) => Cow::Owned(other.to_owned()),
     }
-}
-
-fn excerpt(body: &[u8]) -> RawJson {
-    let beginning = &body[..body.len().min(EXCERPT)];
-    RawJson::from(&*String::from_utf8_lossy(beginning))
 }

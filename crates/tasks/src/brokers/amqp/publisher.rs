@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How many channels are open at once, one for each address.
 const MOST_CHANNELS: usize = 256;
 
+/// How many queues and exchanges are known to exist; strangers name some (the replies to their commands).
+const REMEMBERED: usize = 4096;
+
 /// Hands messages over, all on one connection.
 #[derive(Debug)]
 pub(super) struct Publisher {
@@ -358,8 +361,9 @@ fn contains<T: Eq + std::hash::Hash>(known: &RwLock<HashSet<T>>, item: &T) -> bo
 }
 
 fn insert<T: Eq + std::hash::Hash>(known: &RwLock<HashSet<T>>, item: T) {
-    known
-        .write()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(item);
+    let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+    if known.len() >= REMEMBERED {
+        known.clear();
+    }
+    known.insert(item);
 }

@@ -18,9 +18,6 @@ use crate::protocol::{Message, Properties};
 /// The header by which kombu tells that it delivers again.
 const REDELIVERED: &str = "redelivered";
 
-/// How much of what is no message is told.
-const EXCERPT: usize = 200;
-
 /// The message as kombu would write it.
 pub(super) fn write(message: &Message, exchange: &str, routing_key: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.body.len() * 4 / 3 + 1536);
@@ -160,11 +157,10 @@ fn owned_or(text: Option<String>, otherwise: &'static str) -> Cow<'static, str> 
 }
 
 fn malformed(raw: &[u8], reason: String) -> Envelope {
-    let excerpt = String::from_utf8_lossy(&raw[..raw.len().min(EXCERPT)]);
     Envelope {
         message: Err(Malformed {
             reason,
-            excerpt: RawJson::from(&*excerpt),
+            raw: Bytes::copy_from_slice(raw),
         }),
         exchange: String::new(),
         routing_key: String::new(),
@@ -278,7 +274,7 @@ mod tests {
             b"{}",
             b"{\"body\": 1, \"properties\": {}}",
         ] {
-            assert!(read(raw).message.is_err(), "{raw:?}");
+            assert_eq!(read(raw).message.unwrap_err().raw, raw);
         }
     }
 }

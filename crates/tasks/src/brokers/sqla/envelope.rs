@@ -4,15 +4,11 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use quintette_core::json::RawJson;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::brokers::{Destination, Malformed};
 use crate::protocol::{Message, Properties};
-
-/// Of what is no message, so much goes into a log.
-const EXCERPT: usize = 200;
 
 /// A message as it was in a row, and where it was sent.
 pub(super) struct Opened {
@@ -63,10 +59,7 @@ pub(super) fn open(text: &str) -> Opened {
     let malformed = |reason: String| Opened {
         message: Err(Malformed {
             reason,
-            excerpt: RawJson::from(
-                text.get(..text.floor_char_boundary(EXCERPT))
-                    .unwrap_or_default(),
-            ),
+            raw: text.as_bytes().to_vec().into(),
         }),
         exchange: String::new(),
         routing_key: String::new(),
@@ -186,6 +179,7 @@ mod tests {
         ] {
             let malformed = open(text).message.unwrap_err();
             assert!(malformed.reason.contains(reason), "{malformed:?}");
+            assert_eq!(malformed.raw, text);
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use self::blob::Form;
 use super::polling::Stored;
 use super::{ResultBackend, ResultError, ResultErrorKind, StoreContext, TaskMeta};
-use crate::database::{self, Column, Database, DatabaseError, Statement, Value};
+use crate::database::{self, Column, Database, DatabaseError, DatabaseErrorKind, Statement, Value};
 
 const TASKS: &str = "celery_taskmeta";
 const GROUPS: &str = "celery_tasksetmeta";
@@ -336,10 +336,10 @@ pub(super) async fn delete_older(
 
 impl From<DatabaseError> for ResultError {
     fn from(error: DatabaseError) -> Self {
-        let kind = if error.is_configuration() {
-            ResultErrorKind::Configuration
-        } else {
-            ResultErrorKind::Unavailable
+        let kind = match error.kind() {
+            DatabaseErrorKind::Unavailable => ResultErrorKind::Unavailable,
+            DatabaseErrorKind::Refused => ResultErrorKind::Refused,
+            DatabaseErrorKind::Configuration => ResultErrorKind::Configuration,
         };
         Self::new(kind, error.to_string()).with_source(error)
     }

@@ -74,7 +74,7 @@ impl RpcResults {
         } = &*self.inner;
         let consumer = replies::consume(&**broker, queue)
             .await
-            .map_err(|error| unavailable("reading results", error))?;
+            .map_err(|error| failure("reading results", error))?;
         *reading = Some(tokio::spawn(replies::read(
             Arc::clone(replies),
             Arc::clone(broker),
@@ -116,7 +116,7 @@ impl ResultBackend for RpcResults {
                 }
                 Err(error) => {
                     let doing = format!("sending the result of {}", meta.task_id);
-                    return Err(unavailable(&doing, error));
+                    return Err(failure(&doing, error));
                 }
             }
         }
@@ -177,8 +177,13 @@ fn reply(meta: &TaskMeta, request: &StoreContext) -> Message {
     message
 }
 
-fn unavailable(doing: &str, error: BrokerError) -> ResultError {
-    ResultError::new(ResultErrorKind::Unavailable, format!("{doing}: {error}")).with_source(error)
+fn failure(doing: &str, error: BrokerError) -> ResultError {
+    let kind = match error.kind() {
+        BrokerErrorKind::Unavailable => ResultErrorKind::Unavailable,
+        BrokerErrorKind::Configuration => ResultErrorKind::Configuration,
+        _ => ResultErrorKind::Refused,
+    };
+    ResultError::new(kind, format!("{doing}: {error}")).with_source(error)
 }
 
 fn no_groups() -> ResultError {
