@@ -51,6 +51,8 @@ pub(crate) struct Report {
     pub(crate) ran_again: usize,
     /// Early tasks that were confirmed and never began: acknowledged, and then their worker or the answer was lost.
     pub(crate) never_began: usize,
+    /// Late tasks that were confirmed and never ran, all of which the broker may lose.
+    pub(crate) lost: usize,
     /// Early tasks that began more than once, in several processes.
     pub(crate) doubled: Vec<u32>,
     /// Early tasks that one process began more than once.
@@ -96,8 +98,25 @@ impl Load {
         until("sends fail", async || refused() >= from + sends).await;
     }
 
+    /// What the sender was told by now that the broker has.
+    pub(crate) fn confirmed(&self) -> HashSet<(Kind, u32)> {
+        self.told.confirmed.lock().unwrap().clone()
+    }
+
     /// Sends no more, waits until all has run and nothing is left, and closes the books. `site` is the way to the broker that does not fail.
-    pub(crate) async fn close(self, site: &Site, mut workers: Workers) -> Report {
+    pub(crate) async fn close(self, site: &Site, workers: Workers) -> Report {
+        self.close_but(site, workers, &HashSet::new(), async || true)
+            .await
+    }
+
+    /// The same where a broker may have lost these, and says itself when it has nothing left.
+    pub(crate) async fn close_but(
+        self,
+        site: &Site,
+        mut workers: Workers,
+        lost: &HashSet<(Kind, u32)>,
+        nothing_is_left: impl AsyncFn() -> bool,
+    ) -> Report {
         self.told.stop.store(true, Ordering::SeqCst);
         tokio::time::timeout(PATIENCE, self.sender)
             .await
@@ -106,7 +125,7 @@ impl Load {
         let confirmed = self.told.confirmed.lock().unwrap().clone();
         let late: Vec<_> = confirmed
             .iter()
-            .filter(|(kind, _)| *kind == Kind::Late)
+            .filter(|task| task.0 == Kind::Late && !lost.contains(task))
             .collect();
         let begun = Instant::now();
         loop {
@@ -124,7 +143,7 @@ impl Load {
         let app = site.app();
         let waiting = async |queue: &str| app.broker().waiting(queue).await.unwrap();
         until("the queue is empty", async || {
-            waiting(&site.queue).await == 0
+            waiting(&site.queue).await == 0 && nothing_is_left().await
         })
         .await;
         workers.end().await;
@@ -148,11 +167,14 @@ fn report(confirmed: &HashSet<(Kind, u32)>, pages: &crate::book::Pages) -> Repor
             Kind::Early => {}
         }
     }
+    let lost = of(Kind::Late).filter(|task| pages.runs.get(task).is_none_or(|runs| runs.done == 0));
+    let lost = lost.count();
     let never_began = of(Kind::Early).filter(|task| !pages.runs.contains_key(task));
     let report = Report {
         late: of(Kind::Late).count(),
         early: of(Kind::Early).count(),
         ran_again,
+        lost,
         never_began: never_began.count(),
         doubled,
         doubled_in_one,
@@ -165,9 +187,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} late tasks ran, {} of them more than once; of {} early ones {} never began, and {} ran twice",
+            "of {} late tasks {} ran more than once, and {} were lost; of {} early ones {} never began, and {} ran twice",
             self.late,
             self.ran_again,
+            self.lost,
             self.early,
             self.never_began,
             self.doubled.len() + self.doubled_in_one.len()

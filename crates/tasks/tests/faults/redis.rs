@@ -1,12 +1,22 @@
 //! Redis: one server, and Sentinels.
 
-use quintette_testkit::servers::Redis;
+use std::sync::Arc;
+use std::time::Duration;
 
+use quintette_testkit::servers::{Redis, RedisSentinel};
+
+use crate::book::Book;
+use crate::load::Load;
 use crate::site::Site;
+use crate::workers::Workers;
 use crate::{blocking, scenes, until};
 
 pub(crate) async fn ask<T: redis::FromRedisValue>(redis: &Redis, words: &[&str]) -> T {
-    let client = redis::Client::open(redis.url()).unwrap();
+    ask_at(&redis.url(), words).await
+}
+
+async fn ask_at<T: redis::FromRedisValue>(url: &str, words: &[&str]) -> T {
+    let client = redis::Client::open(url).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut command = redis::cmd(words[0]);
     command.arg(&words[1..]);
@@ -66,4 +76,55 @@ async fn on_redis_a_worker_stands_still() {
     })
     .await;
     nothing_is_held(&redis).await;
+}
+
+/// How far a server's replica is, and how far the server itself.
+async fn offsets(master: &str) -> (u64, u64) {
+    let said: String = ask_at(master, &["INFO", "replication"]).await;
+    let number = |name: &str| {
+        let (_, rest) = said.split_once(name)?;
+        let digits = rest.split(|digit: char| !digit.is_ascii_digit()).next()?;
+        digits.parse().ok()
+    };
+    let replica = number(",offset=").unwrap_or(0);
+    (replica, number("master_repl_offset:").unwrap())
+}
+
+/// Redis replicates after it has answered: what a master confirmed in its last moments, a replica may never have heard of. Nobody can
+/// promise that it runs; all that the replica had, runs. An acknowledgement of those moments may be forgotten, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_redis_the_sentinels_choose_another_master() {
+    let servers = blocking(RedisSentinel::start).unwrap();
+    let site = Site {
+        // What was forgotten comes again after it, and not in an hour.
+        visibility: Duration::from_secs(5),
+        ..Site::new(&servers.url(), "celery")
+    };
+    let book = Arc::new(Book::new());
+    let workers = Workers::start(&site, &book, 2);
+    let load = Load::start(&site, &book);
+    load.goes_on_everywhere(&workers.ids(), 200).await;
+    let master = format!(
+        "redis://127.0.0.1:{}",
+        blocking(|| servers.master_port()).unwrap()
+    );
+    let safe = load.confirmed();
+    let (_, written) = offsets(&master).await;
+    until("the replica has it", async || {
+        offsets(&master).await.0 >= written
+    })
+    .await;
+
+    let killed = blocking(|| servers.kill_master()).unwrap();
+    load.is_refused(5).await;
+    let lost = &load.confirmed() - &safe;
+    let promoted = blocking(|| servers.wait_for_failover(killed)).unwrap();
+    load.goes_on_everywhere(&workers.ids(), 200).await;
+    blocking(|| servers.restart_killed()).unwrap();
+    blocking(|| servers.wait_until_whole()).unwrap();
+    load.goes_on_everywhere(&workers.ids(), 200).await;
+    let promoted = format!("redis://127.0.0.1:{promoted}");
+    let nothing_is_left = async || ask_at::<u64>(&promoted, &["HLEN", "unacked"]).await == 0;
+    let report = load.close_but(&site, workers, &lost, nothing_is_left).await;
+    report.is_true_of_each_process(2 * site.concurrency + lost.len());
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quintette_tasks::brokers::{Broker, RedisBroker};
+use quintette_tasks::brokers::{Broker, BrokerErrorKind, RedisBroker};
 use quintette_testkit::servers::{Proxy, Redis};
 use tokio::time::sleep;
 
@@ -253,6 +253,29 @@ async fn a_server_that_is_killed_and_comes_back_has_lost_nothing() {
     working.await.unwrap();
     assert_eq!(counts.lock().unwrap().len(), 3000);
     until("nothing is held any more", async || held(&redis).await == 0).await;
+}
+
+#[tokio::test]
+async fn a_server_that_takes_nothing_for_now_is_no_reason_to_give_up() {
+    let redis = Redis::start().unwrap();
+    let broker = broker(&redis.url());
+    send(&broker, "celery", ["1".to_owned()]).await;
+    for (setting, refusing, taking) in
+        [("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")]
+    {
+        let set = async |value| {
+            let () = crate::broker::ask(&redis, &["CONFIG", "SET", setting, value]).await;
+        };
+        set(refusing).await;
+        let error = broker
+            .publish(&message("2"), &to("celery"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), BrokerErrorKind::Unavailable, "{error}");
+        set(taking).await;
+    }
+    let mut consumer = consume(&broker, &["celery"], 2).await.unwrap();
+    assert_eq!(texts(&take(&mut consumer, 1).await), ["1"]);
 }
 
 #[tokio::test]

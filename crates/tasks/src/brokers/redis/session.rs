@@ -223,7 +223,7 @@ impl Session {
             return Ok(());
         }
         let keys = &self.core.keys;
-        let keys = [&keys.unacked, &keys.unacked_index, &keys.workers].map(|key| key.as_bytes());
+        let keys = [&keys.unacked, &keys.unacked_index, &keys.workers].map(String::as_bytes);
         let closed = closed(&self.worker);
         let claim = async |again: &[u8]| {
             let mut arguments = vec![self.worker.as_bytes(), closed.as_bytes(), again];
