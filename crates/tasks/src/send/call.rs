@@ -103,6 +103,9 @@ fn headers(
             "must not be more than the time_limit",
         ));
     }
+    if signature.task.is_empty() {
+        return Err(wrong("task", "must be a task's name, and is empty"));
+    }
     let (names, stamps) = stamps(options.0);
     Ok(TaskHeaders {
         task: signature.task.clone(),
