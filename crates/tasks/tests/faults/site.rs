@@ -52,7 +52,9 @@ impl Site {
         settings.broker_url = SecretUrl::new(self.url.as_str());
         settings.result_backend = self.results.as_deref().map(SecretUrl::new);
         settings.task_default_queue.clone_from(&self.queue);
-        settings.quorum_queues = self.quorum;
+        if self.quorum {
+            settings.task_default_queue_type = "quorum".to_owned();
+        }
         settings.visibility_timeout = self.visibility;
         App::new(settings).unwrap()
     }
