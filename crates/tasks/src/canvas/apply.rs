@@ -247,10 +247,7 @@ impl<'a> Planner<'a> {
             call.set("task_id", &group);
             self.group(header, &given, &call)?;
         }
-        Ok(ResultTree {
-            parent: Some(Box::new(header_result)),
-            ..body_result
-        })
+        Ok(body_result.with_parent(header_result))
     }
 
     /// A chord's body, with the chord's options and its id.

@@ -3,7 +3,7 @@
 use quintette_core::json::RawJson;
 use serde_json::json;
 
-use super::{add, app, tsum};
+use super::{add, add1, app, tsum};
 use crate::canvas::chord::{Part, part_done};
 use crate::canvas::{CanvasError, Given, Node, Planner, chain, chord, group};
 use crate::results::State;
@@ -190,4 +190,22 @@ fn a_small_canvas_does_not_grow_beyond_memory() {
 #[test]
 fn a_call_of_nothing_is_not_sent() {
     assert!(send(&Signature::new("")).is_err());
+}
+
+#[test]
+fn a_long_chain_is_sent_step_by_step_and_not_through_the_stack() {
+    let steps = chain(std::iter::repeat_n(add1(1), 50_000)).unwrap();
+    let sent = std::thread::Builder::new()
+        .stack_size(2 << 20)
+        .spawn(move || {
+            let app = app(true);
+            let mut planner = Planner::new(&app);
+            let node = Node::read(steps).unwrap();
+            let given = Given::one(&RawJson::from(1));
+            let result = planner.apply(node, &given, &Options::default()).unwrap();
+            let written = result.to_value();
+            drop(result);
+            (planner.finish().calls.len(), written.is_array())
+        });
+    assert_eq!(sent.unwrap().join().unwrap(), (1, true));
 }
