@@ -326,8 +326,10 @@ impl Request {
     }
 }
 
+/// As Celery's log names it; on one line, whatever the sender chose for a name.
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}[{}]", self.name(), self.id())
+        let (name, id) = (self.name().escape_debug(), self.id().escape_debug());
+        write!(f, "{name}[{id}]")
     }
 }
