@@ -121,7 +121,7 @@ impl TaskHeaders {
             ("group", self.group.clone().into()),
             ("group_index", self.group_index.into()),
             ("retries", self.retries.into()),
-            ("timelimit", self.timelimit.to_vec().into()),
+            ("timelimit", self.timelimit.map(number).to_vec().into()),
             ("root_id", self.root_id.clone().into()),
             ("parent_id", self.parent_id.clone().into()),
             ("argsrepr", self.argsrepr.clone().into()),
@@ -134,6 +134,15 @@ impl TaskHeaders {
         ];
         headers.extend(entries.map(|(name, value)| (name.to_owned(), value)));
         headers
+    }
+}
+
+/// Whole seconds as Python mostly has them: without a point.
+fn number(seconds: Option<f64>) -> Value {
+    match seconds {
+        #[expect(clippy::cast_possible_truncation, reason = "small enough to be exact")]
+        Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => (whole as i64).into(),
+        other => other.into(),
     }
 }
 
