@@ -33,8 +33,8 @@ pub struct TaskHeaders {
     pub kwargsrepr: Option<String>,
     /// `gen<pid>@host` of the client.
     pub origin: Option<String>,
-    /// Whether the result is not kept.
-    pub ignore_result: bool,
+    /// Whether the result is not kept; where nothing is said, the task itself says it.
+    pub ignore_result: Option<bool>,
     /// How often `replace` was called.
     pub replaced_task_nesting: i64,
     /// The names of headers that are stamps.
@@ -85,7 +85,7 @@ impl TaskHeaders {
             "argsrepr" => self.argsrepr = Some(text(value)?),
             "kwargsrepr" => self.kwargsrepr = Some(text(value)?),
             "origin" => self.origin = Some(text(value)?),
-            "ignore_result" => self.ignore_result = value.as_bool()?,
+            "ignore_result" => self.ignore_result = Some(value.as_bool()?),
             "replaced_task_nesting" => self.replaced_task_nesting = value.as_i64()?,
             "stamped_headers" => {
                 let Value::Array(names) = value else {
