@@ -62,7 +62,7 @@ async fn send(State(sender): State<Sender>, body: Bytes) -> Result<Json<Sent>, R
 
 #[derive(Serialize)]
 struct Outcome {
-    state: &'static str,
+    state: String,
     result: RawJson,
 }
 
@@ -93,10 +93,13 @@ async fn outcome(sent: &AsyncResult) -> Result<Outcome, OutcomeError> {
         }
         _ => RawJson::from_value(&()).unwrap_or_else(|_| RawJson::from("")),
     };
-    Ok(Outcome {
-        state: state.name(),
-        result,
-    })
+    let state = match state {
+        // One that only the application knows, by the name that it has there.
+        TaskState::Custom => sent.meta().await?.map(|meta| meta.status_name().to_owned()),
+        _ => None,
+    }
+    .unwrap_or_else(|| state.name().to_owned());
+    Ok(Outcome { state, result })
 }
 
 fn reject(error: &str) -> Rejection {

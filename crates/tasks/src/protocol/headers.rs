@@ -33,8 +33,8 @@ pub struct TaskHeaders {
     pub kwargsrepr: Option<String>,
     /// `gen<pid>@host` of the client.
     pub origin: Option<String>,
-    /// Whether the result is not kept.
-    pub ignore_result: bool,
+    /// Whether the result is not kept; where nothing is said, the task itself says it.
+    pub ignore_result: Option<bool>,
     /// How often `replace` was called.
     pub replaced_task_nesting: i64,
     /// The names of headers that are stamps.
@@ -85,7 +85,7 @@ impl TaskHeaders {
             "argsrepr" => self.argsrepr = Some(text(value)?),
             "kwargsrepr" => self.kwargsrepr = Some(text(value)?),
             "origin" => self.origin = Some(text(value)?),
-            "ignore_result" => self.ignore_result = value.as_bool()?,
+            "ignore_result" => self.ignore_result = Some(value.as_bool()?),
             "replaced_task_nesting" => self.replaced_task_nesting = value.as_i64()?,
             "stamped_headers" => {
                 let Value::Array(names) = value else {
@@ -121,7 +121,7 @@ impl TaskHeaders {
             ("group", self.group.clone().into()),
             ("group_index", self.group_index.into()),
             ("retries", self.retries.into()),
-            ("timelimit", self.timelimit.to_vec().into()),
+            ("timelimit", self.timelimit.map(number).to_vec().into()),
             ("root_id", self.root_id.clone().into()),
             ("parent_id", self.parent_id.clone().into()),
             ("argsrepr", self.argsrepr.clone().into()),
@@ -134,6 +134,15 @@ impl TaskHeaders {
         ];
         headers.extend(entries.map(|(name, value)| (name.to_owned(), value)));
         headers
+    }
+}
+
+/// Whole seconds as Python mostly has them: without a point.
+fn number(seconds: Option<f64>) -> Value {
+    match seconds {
+        #[expect(clippy::cast_possible_truncation, reason = "small enough to be exact")]
+        Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => (whole as i64).into(),
+        other => other.into(),
     }
 }
 

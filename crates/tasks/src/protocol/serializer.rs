@@ -129,6 +129,13 @@ impl Serializer {
     /// If the bytes are not of this format, hold what JSON has no place for or too much, or the format needs a feature that
     /// is off.
     pub fn decode(self, body: &[u8]) -> Result<RawJson, ContentError> {
+        self.decode_within(body, MAX_EXPANDED)
+    }
+
+    fn decode_within(self, body: &[u8], limit: usize) -> Result<RawJson, ContentError> {
+        // Pickle has a limit of its own, and the others expand nothing.
+        #[cfg(not(feature = "yaml"))]
+        let _ = limit;
         match self {
             Self::Json => {
                 let text =
@@ -142,7 +149,7 @@ impl Serializer {
             #[cfg(feature = "msgpack")]
             Self::Msgpack => msgpack::decode(body),
             #[cfg(feature = "yaml")]
-            Self::Yaml => yaml::decode(body),
+            Self::Yaml => yaml::decode(body, limit),
             #[cfg(not(all(feature = "msgpack", feature = "yaml")))]
             other => Err(ContentError::NotBuilt(other.name())),
         }
@@ -276,10 +283,11 @@ impl ContentPolicy {
     ) -> Result<RawJson, ContentError> {
         let serializer = self.accept.serializer(content_type)?;
         match compression.filter(|name| !name.is_empty()) {
-            None => serializer.decode(body),
+            None => serializer.decode_within(body, self.max_expanded),
             Some(name) => {
                 let compression = Compression::from_name(name)?;
-                serializer.decode(&compression.decompress(body, self.max_expanded)?)
+                let body = compression.decompress(body, self.max_expanded)?;
+                serializer.decode_within(&body, self.max_expanded)
             }
         }
     }

@@ -128,10 +128,10 @@ fn headers(
             None => repr::kwargs_repr(kwargs),
         }),
         origin: Some(app.origin().to_owned()),
-        ignore_result: match options.flag("ignore_result")? {
-            Some(ignored) => ignored,
-            None => app.settings().task_ignore_result,
-        },
+        // Where nothing is said, it is for the worker to say what the task itself wants.
+        ignore_result: options
+            .flag("ignore_result")?
+            .or(app.settings().task_ignore_result.then_some(true)),
         replaced_task_nesting: options.integer("replaced_task_nesting")?.unwrap_or(0),
         stamped_headers: names,
         stamps,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tracing::{debug, error, warn};
 
 use super::acks::Fate;
-use super::finish::insist;
+use super::finish::{GaveUp, insist};
 use super::request::Request;
 use super::retry;
 use super::shared::Shared;
@@ -19,6 +19,7 @@ use super::strategy::{DELIVERIES, Refused};
 use crate::app::App;
 use crate::brokers::{BrokerError, Channel, ConsumeOptions, Delivery, Destination};
 use crate::protocol::Message;
+use crate::send::SendError;
 
 const REASON: &str = "x-quintette-dead-reason";
 const AT: &str = "x-quintette-dead-at";
@@ -163,20 +164,36 @@ async fn set_aside(shared: &Shared, mut message: Message, why: Why<'_>) -> bool 
         (EXCHANGE, why.exchange),
         (ROUTING_KEY, why.routing_key),
     ];
-    for (name, value) in notes {
-        message.headers.insert(name.to_owned(), value.into());
-    }
     // It is kept until somebody looks at it.
     message.properties.expiration = None;
-    let queue = shared.app().queue(&dead_queue(why.queue));
-    publish(shared, &message, &Destination::queue(queue)).await
+    let mut noted = message.clone();
+    for (name, value) in notes {
+        noted.headers.insert(name.to_owned(), value.into());
+    }
+    let to = Destination::queue(shared.app().queue(&dead_queue(why.queue)));
+    match send(shared, &noted, &to).await {
+        // Headers that came in one frame may be too large for it with these.
+        Ok(Err(error)) => {
+            warn!("a message is set aside without the reason: {error}");
+            publish(shared, &message, &to).await
+        }
+        sent => sent.is_ok(),
+    }
+}
+
+async fn send(
+    shared: &Shared,
+    message: &Message,
+    to: &Destination,
+) -> Result<Result<(), SendError>, GaveUp> {
+    insist(shared, async || {
+        Ok(shared.app().broker().publish(message, to).await?)
+    })
+    .await
 }
 
 async fn publish(shared: &Shared, message: &Message, to: &Destination) -> bool {
-    let sent = insist(shared, async || {
-        Ok(shared.app().broker().publish(message, to).await?)
-    });
-    match sent.await {
+    match send(shared, message, to).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             warn!("a message stays in its queue, since it cannot be set aside: {error}");

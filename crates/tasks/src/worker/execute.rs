@@ -71,7 +71,8 @@ pub(crate) async fn execute(shared: Arc<Shared>, open: Open, task: Arc<Registere
 
 fn tracks_started(shared: &Shared, request: &Request) -> bool {
     let own = request.options.track_started;
-    own.unwrap_or(shared.app().settings().task_track_started) && !request.headers.ignore_result
+    own.unwrap_or(shared.app().settings().task_track_started)
+        && !request.ignores_result(shared.app().settings())
 }
 
 async fn store_started(shared: &Shared, request: &Request) {

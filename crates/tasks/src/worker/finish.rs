@@ -75,7 +75,7 @@ async fn succeed(
             return fail(shared, request, Exception::from_error(&error)).await;
         }
     }
-    if !request.headers.ignore_result {
+    if !request.ignores_result(shared.app().settings()) {
         let meta = TaskMeta::success(request.id(), result.clone());
         store(shared, request, meta).await?;
     }
@@ -217,7 +217,9 @@ async fn store_failure(
     exception: &Exception,
 ) -> Result<(), GaveUp> {
     let settings = shared.app().settings();
-    if !request.headers.ignore_result || settings.task_store_errors_even_if_ignored {
+    if !request.ignores_result(shared.app().settings())
+        || settings.task_store_errors_even_if_ignored
+    {
         let meta = TaskMeta::failure(request.id(), state, exception);
         store(shared, request, meta).await?;
     }

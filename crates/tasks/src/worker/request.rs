@@ -10,6 +10,7 @@ use crate::arguments::Arguments;
 use crate::brokers::Channel;
 use crate::protocol::{Embed, Properties, TaskHeaders};
 use crate::results::StoreContext;
+use crate::settings::TaskSettings;
 use crate::task::TaskOptions;
 
 /// A task's message in a worker, from its arrival until its outcome is known. Celery's `Request`.
@@ -232,6 +233,12 @@ impl Request {
     /// The call that all this began with: itself, if nothing else is known.
     pub fn root_id(&self) -> &str {
         self.headers.root_id.as_deref().unwrap_or(self.id())
+    }
+
+    /// Whether its result is not kept: as the call says, or else the task, or else the settings.
+    pub(crate) fn ignores_result(&self, settings: &TaskSettings) -> bool {
+        let own = self.headers.ignore_result.or(self.options.ignore_result);
+        own.unwrap_or(settings.task_ignore_result)
     }
 
     /// Which of the calls with its id it is: how often it has been tried before, and how often replaced.

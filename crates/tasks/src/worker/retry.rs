@@ -57,7 +57,7 @@ pub(crate) async fn retry(
         "Task {request:?} retry in {:.3}s: {cause}",
         delay.as_secs_f64()
     );
-    if !request.headers.ignore_result {
+    if !request.ignores_result(shared.app().settings()) {
         let meta = TaskMeta::failure(request.id(), State::Retry, &cause);
         store(shared, request, meta).await?;
     }

@@ -40,6 +40,42 @@ async fn a_wrong_password_is_refused() {
 }
 
 #[tokio::test]
+async fn headers_that_fit_into_no_frame_are_refused_and_the_connection_goes_on() {
+    let broker = broker();
+    let queue = queue("large");
+    let to = Destination::queue(queue.clone());
+    let mut large = message(0);
+    large
+        .headers
+        .insert("large".to_owned(), "x".repeat(200_000).into());
+    // What others are sending meanwhile arrives as if nothing were.
+    let (refused, ()) = tokio::join!(broker.publish(&large, &to), send(&broker, &queue, 0..1_000));
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.kind(), BrokerErrorKind::Refused);
+    assert!(refused.to_string().contains("headers take"), "{refused}");
+    // To the byte: what is a byte shorter than it may be is taken, and what is a byte longer would have cost the connection.
+    let fits = |length: usize| {
+        let mut message = message(0);
+        message
+            .headers
+            .insert("large".to_owned(), "x".repeat(length).into());
+        message
+    };
+    let (mut taken, mut not) = (1, 200_000);
+    while not - taken > 1 {
+        let middle = usize::midpoint(taken, not);
+        match broker.publish(&fits(middle), &to).await {
+            Ok(()) => taken = middle,
+            Err(error) => {
+                assert!(error.to_string().contains("headers take"), "{error}");
+                not = middle;
+            }
+        }
+    }
+    assert!((130_000..131_072).contains(&taken), "{taken}");
+}
+
+#[tokio::test]
 async fn the_next_server_is_used_where_one_does_not_answer() {
     let url = format!("amqp://guest:guest@127.0.0.1:1//;{}", shared().url());
     let broker = AmqpBroker::new(&url).unwrap();

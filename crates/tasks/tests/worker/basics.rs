@@ -218,11 +218,26 @@ async fn a_task_whose_result_is_ignored_stores_nothing_but_runs() {
     };
     let worker = site.start(tasks);
     let id = site
-        .send(call("shop.wait", ()).with(|headers| headers.ignore_result = true))
+        .send(call("shop.wait", ()).with(|headers| headers.ignore_result = Some(true)))
         .await;
     ran.notified().await;
     worker.stop().await;
     assert_eq!(site.state(&id).await, State::Pending);
+}
+
+#[tokio::test]
+async fn a_task_ignores_its_result_whoever_calls_it_unless_the_call_says_otherwise() {
+    static QUIET: Task<(), i64> = Task::new("shop.quiet", &[]).ignore_result();
+    let site = Site::memory();
+    let worker = site.start(Tasks::new().with(&QUIET, |_: Context, ()| async { Ok(1) }));
+    let quiet = site.send(call("shop.quiet", ())).await;
+    let asked = call("shop.quiet", ()).id("asked");
+    let asked = site
+        .send(asked.with(|headers| headers.ignore_result = Some(false)))
+        .await;
+    assert_eq!(site.result(&asked).await, "1");
+    worker.stop().await;
+    assert_eq!(site.state(&quiet).await, State::Pending);
 }
 
 #[derive(Clone, Default)]

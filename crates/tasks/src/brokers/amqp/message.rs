@@ -56,6 +56,29 @@ pub(super) fn properties(message: &Message) -> Result<BasicProperties, String> {
     Ok(properties)
 }
 
+/// Refuses headers that fit into no frame: AMQP sends all properties in one.
+pub(super) fn fits(message: &Message, frame_max: u32) -> Result<(), String> {
+    // The frame's own bytes, what comes before the properties, the delivery mode and the priority.
+    const BESIDE: usize = 8 + 14 + 2;
+    let given = &message.properties;
+    let expiration = given.expiration.map(|expiration| expiration.to_string());
+    let texts = [
+        Some(&*message.content_type),
+        Some(&*message.content_encoding),
+        given.correlation_id.as_deref(),
+        given.reply_to.as_deref(),
+        expiration.as_deref(),
+    ];
+    let texts: usize = texts.iter().flatten().map(|text| 1 + text.len()).sum();
+    let length = BESIDE + texts + table::length(&message.headers);
+    match usize::try_from(frame_max) {
+        Ok(most) if length > most => Err(format!(
+            "its headers take {length} bytes, and the broker's frames have room for {most}"
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// A text of at most 255 bytes.
 pub(super) fn short(what: &str, text: &str) -> Result<ShortString, String> {
     ShortString::try_new(text).map_err(|_| format!("{what} is longer than 255 bytes: {text:.40}…"))

@@ -12,7 +12,7 @@ use crate::protocol::Message;
 
 use super::failure::is_missing;
 use super::link::{Connected, Link};
-use super::message::{properties, short};
+use super::message::{fits, properties, short};
 use super::{declare, delayed};
 
 /// How long handing over a message may take. A broker that is out of memory or disk takes none until it has room.
@@ -109,6 +109,9 @@ impl Publisher {
     async fn attempt(&self, message: &Message, to: &Destination) -> Result<(), Refused> {
         let properties = properties(message).map_err(refused)?;
         let session = self.session().await?;
+        // RabbitMQ would close the connection, and with it end what others are sending.
+        let frame = session.link.connection.configuration().frame_max();
+        fits(message, frame).map_err(refused)?;
         session.declare(to).await?;
         let channel = session.channel(to).await?;
         // What is written to a blocked connection piles up in memory.

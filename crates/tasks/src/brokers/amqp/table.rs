@@ -43,11 +43,9 @@ fn to_amqp(value: &Value, depth: usize) -> Result<AMQPValue, String> {
 
 fn number_to_amqp(number: &Number) -> Result<AMQPValue, String> {
     if let Some(integer) = number.as_i64() {
-        // py-amqp's bounds: -2^31 itself is a long one there.
-        return Ok(match i32::try_from(integer) {
-            Ok(short) if short != i32::MIN => AMQPValue::LongInt(short),
-            _ => AMQPValue::LongLongInt(integer),
-        });
+        return Ok(
+            short_integer(integer).map_or(AMQPValue::LongLongInt(integer), AMQPValue::LongInt)
+        );
     }
     if number.is_u64() {
         return Err(format!(
@@ -58,6 +56,33 @@ fn number_to_amqp(number: &Number) -> Result<AMQPValue, String> {
         .as_f64()
         .map(AMQPValue::Double)
         .ok_or_else(|| format!("{number} is no number of AMQP"))
+}
+
+/// How many bytes headers take in a frame.
+pub(super) fn length(headers: &Map<String, Value>) -> usize {
+    let member = |(name, value): (&String, &Value)| 1 + name.len() + length_of(value);
+    4 + headers.iter().map(member).sum::<usize>()
+}
+
+fn length_of(value: &Value) -> usize {
+    1 + match value {
+        Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::Number(number) => match number.as_i64().and_then(short_integer) {
+            Some(_) => 4,
+            None => 8,
+        },
+        Value::String(text) => 4 + text.len(),
+        Value::Array(values) => 4 + values.iter().map(length_of).sum::<usize>(),
+        Value::Object(members) => length(members),
+    }
+}
+
+/// One that py-amqp writes in four bytes: -2^31 itself is a long one there.
+fn short_integer(integer: i64) -> Option<i32> {
+    i32::try_from(integer)
+        .ok()
+        .filter(|short| *short != i32::MIN)
 }
 
 /// A table as headers.
@@ -146,6 +171,15 @@ mod tests {
             "nested": {"a": [{"b": [1, null, "c"]}]},
         }));
         assert_eq!(read(&write(&sent).unwrap()).unwrap(), sent);
+    }
+
+    #[test]
+    fn the_length_of_a_table_is_that_of_its_bytes() {
+        let sent = headers(json!({
+            "null": null, "yes": true, "long": 2_147_483_648_i64, "float": 5.5, "text": "é", "list": [null, "a", [1.5]], "table": {"a": {}}, "short": -5,
+            "shortest": -2_147_483_648_i64,
+        }));
+        assert_eq!(length(&sent), bytes(&write(&sent).unwrap()).len());
     }
 
     /// The table of bytes in hexadecimal.

@@ -32,6 +32,10 @@ fn plain(value: &Value) -> Value {
             if of_unlock && kept.contains_key("eta") {
                 kept.insert("eta".to_owned(), "soon".into());
             }
+            // Whose client knows the task says so, and who has only its name says nothing.
+            if kept.get("ignore_result") == Some(&Value::Bool(false)) {
+                kept.remove("ignore_result");
+            }
             // Celery leaves it to kombu, whose priority is 0.
             if kept.get("priority").and_then(Value::as_f64) == Some(0.0) {
                 kept.remove("priority");

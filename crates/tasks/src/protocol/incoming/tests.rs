@@ -31,6 +31,7 @@ fn protocol_1_is_read_as_the_same_task_of_protocol_2() {
         root_id: Some("1".to_owned()),
         parent_id: None,
         origin: None,
+        ignore_result: None,
         eta: Some("2025-03-31T08:30:00+00:00".to_owned()),
         ..new.headers
     };

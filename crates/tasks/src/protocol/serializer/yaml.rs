@@ -7,7 +7,6 @@ use std::ops::Range;
 use quintette_core::json::{RawJson, escape_key, unescape_key};
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use super::super::compression::MAX_EXPANDED;
 use super::super::tokens::{Token, Tokens};
 use super::{ContentError, MAX_DEPTH, Serializer};
 
@@ -15,15 +14,16 @@ mod scalar;
 
 const CORE: &str = "tag:yaml.org,2002:";
 
-pub(super) fn decode(body: &[u8]) -> Result<RawJson, ContentError> {
+/// Aliases may expand it to `limit` bytes.
+pub(super) fn decode(body: &[u8], limit: usize) -> Result<RawJson, ContentError> {
     let text = std::str::from_utf8(body).map_err(|_| malformed("it is not UTF-8"))?;
-    let mut reader = Reader::default();
+    let mut reader = Reader {
+        limit,
+        ..Reader::default()
+    };
     for event in Parser::new_from_str(text) {
         let (event, _) = event.map_err(|error| malformed(error.to_string()))?;
         reader.event(event)?;
-        if reader.out.len() > MAX_EXPANDED {
-            return Err(malformed("its aliases expand to too much"));
-        }
     }
     Ok(RawJson::parse(match &*reader.out {
         "" => "null",
@@ -39,6 +39,7 @@ fn malformed(problem: impl Into<Box<str>>) -> ContentError {
 #[derive(Default)]
 struct Reader {
     out: String,
+    limit: usize,
     open: Vec<Container>,
     documents: usize,
     /// The JSON of what has an anchor.
@@ -67,6 +68,9 @@ impl Reader {
                 let range = range.ok_or_else(|| malformed("an alias of what is not complete"))?;
                 if as_key && !self.out[range.clone()].starts_with('"') {
                     return Err(malformed("a key that is no string"));
+                }
+                if range.len() > self.limit.saturating_sub(self.out.len()) {
+                    return Err(malformed("its aliases expand to too much"));
                 }
                 self.out.extend_from_within(range);
                 self.end(as_key);

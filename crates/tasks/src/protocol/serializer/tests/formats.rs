@@ -127,6 +127,15 @@ fn yaml_makes_no_objects_and_no_bombs() {
         writeln!(bomb, "a{level}: &a{level} [{all}]").unwrap();
     }
     assert!(yaml(&bomb).unwrap_err().contains("aliases"));
+    let small = ContentPolicy {
+        accept: AcceptContent::from_names(["yaml"]).unwrap(),
+        max_expanded: 100,
+    };
+    let repeated = |times| format!("[&a xxxxxxxxxx{}]", ", *a".repeat(times));
+    for (times, fits) in [(5, true), (20, false)] {
+        let read = small.decode(repeated(times).as_bytes(), "application/x-yaml", None);
+        assert_eq!(read.is_ok(), fits, "{read:?}");
+    }
     assert!(yaml(&"[".repeat(100_000)).is_err());
     let deep = format!("{}1", "- ".repeat(1000));
     assert!(yaml(&deep).unwrap_err().contains("too deep"));
