@@ -235,8 +235,14 @@ impl Database {
     fn failure(&self, error: Arc<sqlx::Error>) -> DatabaseError {
         let kind = kind(&error);
         let what = match kind {
-            DatabaseErrorKind::Configuration => format!("{error}; are its migrations done?"),
-            _ => error.to_string(),
+            DatabaseErrorKind::Configuration if error.as_database_error().is_some() => {
+                format!("{error}; are its migrations done?")
+            }
+            _ => match &*error {
+                // Without sqlx's words before it.
+                sqlx::Error::Io(error) => error.to_string(),
+                error => error.to_string(),
+            },
         };
         DatabaseError {
             place: self.place.clone(),
@@ -256,8 +262,10 @@ fn kind(error: &sqlx::Error) -> DatabaseErrorKind {
     const GENERAL: &str = "HY000";
     let error = match error {
         sqlx::Error::Database(error) => error,
-        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
-            return DatabaseErrorKind::Refused;
+        sqlx::Error::Encode(_) => return DatabaseErrorKind::Refused,
+        // As the file's writer says it.
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            return DatabaseErrorKind::Configuration;
         }
         _ => return DatabaseErrorKind::Unavailable,
     };

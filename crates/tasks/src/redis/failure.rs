@@ -1,4 +1,4 @@
-use redis::{RedisError, ServerErrorKind};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// Why Redis gave no answer, or refused.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -31,6 +31,10 @@ impl Failure {
         Self::new(FailureKind::Configuration, what)
     }
 
+    pub(super) fn too_old() -> Self {
+        Self::configuration("this Redis is too old: 6.2 is the oldest that will do")
+    }
+
     /// An answer that no version of Redis gives to what was asked.
     pub(crate) fn unexpected() -> Self {
         Self::new(
@@ -53,6 +57,20 @@ impl From<RedisError> for Failure {
     fn from(error: RedisError) -> Self {
         match redis::ServerError::try_from(error) {
             Ok(refused) => refused.into(),
+            // At the start of a connection: no such database, no such user.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Server(ServerErrorKind::ResponseError)
+                        | ErrorKind::AuthenticationFailed
+                        | ErrorKind::InvalidClientConfig
+                ) && !error.to_string().contains(TOO_MANY_CLIENTS) =>
+            {
+                Self::new(
+                    FailureKind::Refused,
+                    format!("Redis refused: {error}; look at the URL"),
+                )
+            }
             Err(error) => Self {
                 ends_connection: true,
                 ..Self::unavailable(format!("Redis is not to be reached: {error}"))
@@ -67,6 +85,10 @@ impl From<redis::ServerError> for Failure {
             Some(details) => format!("{} {details}", error.code()),
             None => error.code().to_owned(),
         };
+        // As servers say that know no RESP3.
+        if text.contains("unknown command") && text.contains("HELLO") {
+            return Self::too_old();
+        }
         let elsewhere = matches!(
             error.kind(),
             Some(

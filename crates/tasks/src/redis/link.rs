@@ -100,7 +100,7 @@ pub(super) async fn open(
         .await;
     connected.map_err(|error| {
         if error.kind() == ErrorKind::RESP3NotSupported {
-            Failure::configuration("this Redis is too old: 6.2 is the oldest that will do")
+            Failure::too_old()
         } else {
             error.into()
         }

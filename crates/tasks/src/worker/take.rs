@@ -252,6 +252,9 @@ pub(crate) fn place(shared: &Shared) -> String {
         .map(|user| format!("{user}@"))
         .unwrap_or_default();
     let port = info.port.map(|port| format!(":{port}")).unwrap_or_default();
+    if info.transport == "sqla" {
+        return format!("sqla+{}", info.hostname);
+    }
     let path = info.virtual_host.trim_start_matches('/');
     format!("{}://{user}{}{port}/{path}", info.transport, info.hostname)
 }

@@ -121,3 +121,35 @@ async fn a_value_that_a_column_has_no_room_for_is_refused_and_not_tried_for_ever
         assert_eq!(error.kind(), ResultErrorKind::Refused, "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_row_of_rubbish_is_corrupt_and_can_be_written_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let results = open(&file(directory.path()));
+    store(&results, &TaskMeta::success("good", json("1"))).await;
+    let options =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(directory.path().join("results.db"));
+    let mut connection = sqlx::SqliteConnection::connect_with(&options)
+        .await
+        .unwrap();
+    for (id, columns, values) in [
+        ("time", "status, date_done", "'FAILURE', 'yesterday'"),
+        ("text", "status", "x'ff00fe'"),
+        ("result", "status, result", "'SUCCESS', x'80ff'"),
+        ("children", "status, children", "'FAILURE', x'80ff'"),
+    ] {
+        let sql =
+            format!("INSERT INTO celery_taskmeta (task_id, {columns}) VALUES ('{id}', {values})");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let error = results.load(id).await.unwrap_err();
+        assert_eq!(error.kind(), ResultErrorKind::Corrupt, "{id}: {error}");
+    }
+    store(&results, &TaskMeta::success("time", json("2"))).await;
+    assert_eq!(
+        results.load("time").await.unwrap().unwrap().result.as_str(),
+        "2"
+    );
+}

@@ -160,6 +160,12 @@ fn from_json(value: &Json) -> RawJson {
 }
 
 fn read_row(id: &str, row: Vec<Value>) -> Result<TaskMeta, ResultError> {
+    if row.iter().any(Value::is_unreadable) {
+        return Err(ResultError::new(
+            ResultErrorKind::Corrupt,
+            format!("the row of the task {id:?} in {TASKS} holds what its columns do not allow"),
+        ));
+    }
     let mut row = row.into_iter();
     let mut next = || row.next().unwrap_or(Value::Text(None));
     let mut meta = TaskMeta::new(id, super::State::Pending, super::meta::null());
