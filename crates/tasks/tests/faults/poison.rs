@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quintette_tasks::worker::dead;
-use quintette_testkit::servers::{RabbitMq, Redis};
+use quintette_testkit::servers::Redis;
 
 use crate::book::{Book, Kind};
 use crate::redis::ask;
@@ -75,12 +75,10 @@ async fn on_redis_a_task_that_kills_is_set_aside_and_what_was_only_held_beside_i
 /// What is held behind the one that kills is counted with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn on_rabbitmq_a_task_that_kills_is_set_aside_and_nothing_is_lost() {
-    let server = blocking(RabbitMq::start).unwrap();
-    for quorum in [false, true] {
+    for (queue, quorum) in [("poison", false), ("poison-quorum", true)] {
         let site = Site {
             concurrency: 1,
-            quorum,
-            ..Site::new(&server.url(), if quorum { "quorum" } else { "classic" })
+            ..crate::rabbitmq::site(queue, quorum)
         };
         let (begun, dead) = is_set_aside(&site, async || ()).await;
         println!("begun {begun} times; set aside: {dead:?}");

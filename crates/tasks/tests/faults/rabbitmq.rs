@@ -15,7 +15,7 @@ const ACK: &[u8] = &[0, 60, 0, 80];
 static SHARED: LazyLock<RabbitMq> = LazyLock::new(|| RabbitMq::start().expect("RabbitMQ starts"));
 
 /// A queue of its own on the server that all share which leave it alive.
-fn site(queue: &str, quorum: bool) -> Site {
+pub(crate) fn site(queue: &str, quorum: bool) -> Site {
     let server = blocking(|| &*SHARED);
     of(server, queue, quorum)
 }

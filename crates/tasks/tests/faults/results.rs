@@ -82,10 +82,10 @@ async fn are_waited_for(
     let mut workers = Workers::start(site, &book, 2);
     let app = site.app();
     let mut total = Told::default();
-    let rounds = 10;
+    let rounds = 8;
     for round in 0..rounds {
         let faults = async {
-            if round % 3 != 1 {
+            if round % 4 != 1 {
                 return;
             }
             let done = || book.look(|pages| pages.done);
@@ -117,6 +117,38 @@ async fn results_are_waited_for_while_their_redis_is_killed_and_restarted() {
     let (kill, restart) = (|| store.kill(), || store.restart().unwrap());
     let told = are_waited_for(&site, None, kill, restart).await;
     assert_eq!(told.timed_out, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_while_the_store_stays_away_is_told_so_and_finds_the_result_later() {
+    let (redis, store) = blocking(|| (Redis::start().unwrap(), Redis::durable().unwrap()));
+    let site = Site {
+        results: Some(store.url()),
+        ..Site::new(&redis.url(), "celery")
+    };
+    let (book, app) = (Arc::new(Book::new()), site.app());
+    let calls: Vec<_> = (0..AT_ONCE)
+        .map(|number| LATE.s((number,)).unwrap())
+        .collect();
+    let sent = app.send_all(&calls).await.unwrap();
+    blocking(|| store.kill());
+    let workers = Workers::start(&site, &book, 1);
+    let waited = sent
+        .iter()
+        .map(|result| timeout(PATIENCE, result.get(None)));
+    for answer in join_all(waited).await {
+        let error = answer
+            .expect("whoever waits is told something")
+            .unwrap_err();
+        assert!(matches!(error, OutcomeError::Store(_)), "{error}");
+    }
+    blocking(|| store.restart()).unwrap();
+    for (number, result) in (0..AT_ONCE).zip(sent) {
+        let found = result.typed::<u32>().get(Some(PATIENCE)).await.unwrap();
+        assert_eq!(found, number);
+    }
+    workers.end().await;
+    book.look(|pages| assert!(pages.runs.values().all(|runs| runs.begun.len() == 1)));
 }
 
 /// Results by RPC are not written to the disk: those under way go with the server, and who waits for one of them is told when its time is over.

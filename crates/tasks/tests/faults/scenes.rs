@@ -36,7 +36,7 @@ pub(crate) async fn the_broker_is_killed(
     kill: impl Fn(),
     restart: impl Fn(),
 ) -> (Report, usize) {
-    let kills = 3;
+    let kills = 2;
     let book = Arc::new(Book::new());
     let workers = Workers::start(site, &book, 2);
     let load = Load::start(site, &book);
