@@ -49,7 +49,9 @@ async fn count(app: &App, mut parts: VecDeque<Part>) -> Result<(), SendError> {
         if let Err(error) = counted {
             if error.is_unavailable() {
                 // The first of them is counted again, and the others with it.
-                completed.iter().for_each(|group| counter.give_back(group));
+                for group in &completed {
+                    counter.give_back(group);
+                }
             }
             return Err(error);
         }
