@@ -227,7 +227,7 @@ def played(stage):
     return {message.headers["x-case"]: message for message in found}, told
 
 
-@pytest.mark.beyond_django
+@pytest.mark.beyond_django(run=False)
 class TestWhatIsNoTask:
     @pytest.mark.parametrize("name", REFUSED)
     def test_it_is_kept_as_it_came_with_the_reason(self, stage, played, name):
@@ -273,7 +273,7 @@ ENVELOPES = {
 }
 
 
-@pytest.mark.beyond_django
+@pytest.mark.beyond_django(run=False)
 @pytest.mark.places("redis", "sqlite")
 class TestWhatIsNoMessage:
     def test_it_is_kept_whole_and_the_worker_goes_on(self, new_stage):
@@ -328,7 +328,7 @@ class TestWhatCeleryAnswersToo:
             assert (outcome.state, outcome.value[0]) == ("FAILURE", expected)
         stage.still_works()
 
-    @pytest.mark.beyond_django
+    @pytest.mark.beyond_django(run=False)
     def test_what_is_unknown_is_kept_with_its_id(self, new_stage):
         stage = new_stage(CELERY_ACCEPT_CONTENT=["json"])
         messages = [message for message, expected in ANSWERED.values() if expected is UNHEARD]
@@ -367,7 +367,7 @@ STRANGE = {
 }
 
 
-@pytest.mark.beyond_django(sometimes=True)
+@pytest.mark.beyond_django(run=False)
 class TestWhatIsStrange:
     @pytest.mark.parametrize("name", STRANGE)
     def test_the_client_is_told_what_became_of_it(self, stage, name):
@@ -407,7 +407,7 @@ class TestWhatIsStrange:
         assert lines and not [line for line in lines if "quintette_tasks" not in line]
 
 
-@pytest.mark.beyond_django
+@pytest.mark.beyond_django(run=False)
 @pytest.mark.places("amqp+redis")
 class TestLargeHeaders:
     """All of a message's headers are in one frame of AMQP's, of 128 KiB."""
@@ -460,7 +460,7 @@ BOMBS = {
 }
 
 
-@pytest.mark.beyond_django
+@pytest.mark.beyond_django(run=False)
 @pytest.mark.places("redis")
 class TestBombs:
     def test_none_of_them_takes_more_memory_than_is_allowed(self, new_stage):

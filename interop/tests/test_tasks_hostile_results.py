@@ -69,7 +69,7 @@ def ask(client, id):
     return client.http.get(f"{client.server.url}/tasks/result/{id}", timeout=10)
 
 
-@pytest.mark.beyond_django(sometimes=True)
+@pytest.mark.beyond_django(run=False)
 @pytest.mark.places("redis")
 class TestInRedis:
     @pytest.mark.parametrize("name", CORRUPT)
@@ -99,7 +99,7 @@ class TestInRedis:
         assert client.state(id) == "PROGRESS"
 
 
-@pytest.mark.beyond_django(sometimes=True)
+@pytest.mark.beyond_django(run=False)
 @pytest.mark.places("sqlite")
 class TestInTables:
     @pytest.mark.parametrize("name", ["half an object", "not UTF-8", "a nested result"])
@@ -135,7 +135,7 @@ def insert(place, id, status, result):
     tables.query("insert into celery_taskmeta (task_id, status, result) values (?, ?, ?)", id, status, result)
 
 
-@pytest.mark.beyond_django
+@pytest.mark.beyond_django(run=False)
 @pytest.mark.places("amqp+rpc")
 class TestReplies:
     """Over RPC, whoever knows the name of the client's queue can write to it."""
