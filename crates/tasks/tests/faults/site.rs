@@ -53,7 +53,7 @@ impl Site {
         settings.result_backend = self.results.as_deref().map(SecretUrl::new);
         settings.task_default_queue.clone_from(&self.queue);
         if self.quorum {
-            settings.task_default_queue_type = "quorum".to_owned();
+            "quorum".clone_into(&mut settings.task_default_queue_type);
         }
         settings.visibility_timeout = self.visibility;
         App::new(settings).unwrap()
