@@ -1,5 +1,6 @@
-//! What the peers have in common: the standard session, the raw handlers, and a server on a loopback port.
+//! What the peers have in common: the standard session, the raw handlers, a server on a loopback port, and a start that is not timed.
 
+pub mod begin;
 pub mod raw;
 pub mod standard;
 

@@ -3,7 +3,9 @@ use std::sync::{Arc, OnceLock};
 
 use uuid::Uuid;
 
-use crate::brokers::{Broker, BrokerError, BrokerErrorKind, MemoryBroker, Queue, QueueKind};
+use crate::brokers::{
+    Broker, BrokerError, BrokerErrorKind, ExchangeKind, MemoryBroker, Queue, QueueKind,
+};
 use crate::events::EventDispatcher;
 use crate::results::{MemoryResults, ResultBackend, ResultError, ResultErrorKind, RpcResults};
 use crate::settings::TaskSettings;
@@ -97,14 +99,32 @@ impl App {
         self.inner.events.get_or_init(start)
     }
 
-    /// A task queue by its name, as the settings want queues to be.
+    /// A task queue by its name, as the settings want the default queue and all others to be.
     pub fn queue(&self, name: &str) -> Queue {
         let settings = self.settings();
+        let (default, missing) = (
+            &settings.task_default_queue_type,
+            &settings.task_create_missing_queue_type,
+        );
+        let (kind, exchange) = if name == settings.task_default_queue {
+            (default, Some(&settings.task_default_exchange_type))
+        } else {
+            let exchange = settings.task_create_missing_queue_exchange_type.as_ref();
+            (missing, exchange)
+        };
         let mut queue = Queue::new(name);
         queue.max_priority = settings.task_queue_max_priority;
-        if settings.quorum_queues {
+        if kind == "quorum" {
             queue.kind = QueueKind::Quorum;
         }
+        queue.exchange.kind = match exchange.map(String::as_str) {
+            Some("topic") => ExchangeKind::Topic,
+            Some("fanout") => ExchangeKind::Fanout,
+            _ => ExchangeKind::Direct,
+        };
+        // As Celery: with one quorum queue, for all.
+        let quorum = default == "quorum" || missing == "quorum";
+        queue.delayed_delivery = quorum && queue.exchange.kind != ExchangeKind::Direct;
         queue
     }
 }

@@ -28,7 +28,7 @@ pub use arguments::Arguments;
 pub use error::{Exception, TaskError};
 pub use outcome::{AsyncResult, GroupResult, OutcomeError};
 pub use send::SendError;
-pub use settings::TaskSettings;
+pub use settings::{SecretUrl, TaskSettings};
 #[cfg(feature = "macros")]
 pub use shared_task::{SharedTask, TaskReturn, shared_task};
 pub use signature::{Options, RetryPolicy, Signature};

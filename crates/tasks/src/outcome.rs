@@ -59,7 +59,8 @@ impl<R> AsyncResult<R> {
         AsyncResult::of(&self.app, self.tree)
     }
 
-    /// What came before: of a chain, the step before; of a chord's body, its header. Known to whoever sent it.
+    /// What came before: of a chain, the step before; of a chord's body, its header. Known to whoever sent it; of a long chain, as
+    /// far back as some sixty steps.
     pub fn parent(&self) -> Option<AsyncResult> {
         let parent = self.tree.parent.as_deref()?;
         Some(AsyncResult::of(&self.app, parent.clone()))

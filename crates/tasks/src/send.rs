@@ -1,7 +1,10 @@
 //! From a signature to messages in queues.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, TryStreamExt};
 use quintette_core::json::JsonError;
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::brokers::{BrokerError, BrokerErrorKind};
@@ -10,7 +13,7 @@ use crate::outcome::AsyncResult;
 use crate::protocol::InvalidBody;
 use crate::protocol::compression::CompressionError;
 use crate::protocol::serializer::ContentError;
-use crate::results::ResultError;
+use crate::results::{ResultError, ResultErrorKind};
 use crate::signature::{Options, Signature};
 
 mod call;
@@ -24,6 +27,9 @@ pub(crate) use plan::{Call, Plan};
 
 /// How many messages are under way to the broker at once.
 const AT_ONCE: usize = 512;
+
+/// Who has waited for so long does not try again: that was no connection that broke, but a broker that takes nothing for want of memory or disk.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 impl App {
     /// Sends a call, or a canvas. Celery's `apply_async`.
@@ -104,17 +110,22 @@ impl App {
         }
     }
 
-    /// Hands a message over, again where the broker cannot be reached, as the call's policy says.
+    /// Hands a message over, again where the broker cannot be reached, as the call's policy says. Nobody below tries again: a call without
+    /// retries is sent once.
     async fn publish_call(&self, call: &Call) -> Result<(), SendError> {
         let mut wait = call.retry.interval_start;
         let mut left = call.retry.max_retries;
+        let begun = Instant::now();
+        let may_try_again = |left, error: &BrokerError| {
+            left > 0 && error.kind() == BrokerErrorKind::Unavailable && begun.elapsed() < PATIENCE
+        };
         loop {
             match self
                 .broker()
                 .publish(&call.message, &call.destination)
                 .await
             {
-                Err(error) if left > 0 && error.kind() == BrokerErrorKind::Unavailable => {
+                Err(error) if may_try_again(left, &error) => {
                     tracing::warn!(%error, "the broker cannot be reached; trying again");
                     tokio::time::sleep(wait).await;
                     wait = (wait + call.retry.interval_step).min(call.retry.interval_max);
@@ -163,6 +174,17 @@ pub enum SendError {
     /// The store of results, which counts a chord's parts.
     #[error(transparent)]
     Results(#[from] ResultError),
+}
+
+impl SendError {
+    /// Whether the broker or the store could not be reached: trying again may help.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Broker(error) => error.kind() == BrokerErrorKind::Unavailable,
+            Self::Results(error) => error.kind() == ResultErrorKind::Unavailable,
+            _ => false,
+        }
+    }
 }
 
 impl From<JsonError> for SendError {

@@ -1,3 +1,3 @@
 //! Celery's settings; they are read where all settings are.
 
-pub use quintette_core::settings::CelerySettings as TaskSettings;
+pub use quintette_core::settings::{CelerySettings as TaskSettings, SecretUrl};

@@ -45,7 +45,10 @@ fn with_place(app: &App, error: Error) -> Error {
     }
     let info = app.broker().info();
     let port = info.port.map(|port| format!(":{port}")).unwrap_or_default();
-    let place = format!("{}://{}{port}", info.transport, info.hostname);
+    let place = match info.transport {
+        "sqla" => format!("sqla+{}", info.hostname),
+        transport => format!("{transport}://{}{port}", info.hostname),
+    };
     Error::Other(format!("{error} (CELERY_BROKER_URL names {place})"))
 }
 

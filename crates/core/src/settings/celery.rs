@@ -48,8 +48,15 @@ pub struct CelerySettings {
     /// `task_routes`: the options of tasks by their names, or by patterns with `*`; the first that fits counts, and what a call says goes before it.
     /// None by default.
     pub task_routes: Vec<(String, Map<String, Value>)>,
-    /// `task_default_queue_type`: whether queues on `RabbitMQ` are quorum queues. Classic by default.
-    pub quorum_queues: bool,
+    /// `task_default_queue_type`: whether the default queue on `RabbitMQ` is `classic`, which it is by default, or `quorum`.
+    pub task_default_queue_type: String,
+    /// `task_default_exchange_type`: whether the default queue is bound to a `direct` exchange, a `topic` or a `fanout`. Direct by default. Tasks
+    /// with a time wait in `RabbitMQ` itself where an exchange is not direct and any queue is a quorum queue.
+    pub task_default_exchange_type: String,
+    /// `task_create_missing_queue_type`: the same of all other queues. Classic by default.
+    pub task_create_missing_queue_type: String,
+    /// `task_create_missing_queue_exchange_type`: the same of their exchanges. Direct by default.
+    pub task_create_missing_queue_exchange_type: Option<String>,
     /// `task_queue_max_priority`: the highest priority of `RabbitMQ`'s queues. None by default.
     pub task_queue_max_priority: Option<u8>,
     /// `task_default_priority`: of tasks that name none. 0 by default.
@@ -122,7 +129,10 @@ impl Default for CelerySettings {
             database_url: None,
             task_default_queue: "celery".to_owned(),
             task_routes: Vec::new(),
-            quorum_queues: false,
+            task_default_queue_type: "classic".to_owned(),
+            task_default_exchange_type: "direct".to_owned(),
+            task_create_missing_queue_type: "classic".to_owned(),
+            task_create_missing_queue_exchange_type: None,
             task_queue_max_priority: None,
             task_default_priority: None,
             task_inherit_parent_priority: false,

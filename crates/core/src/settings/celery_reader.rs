@@ -56,10 +56,24 @@ impl Reader {
             &mut settings.task_default_queue,
             value::text,
         );
+        for (name, kind) in [
+            ("DEFAULT_QUEUE_TYPE", &mut settings.task_default_queue_type),
+            (
+                "CREATE_MISSING_QUEUE_TYPE",
+                &mut settings.task_create_missing_queue_type,
+            ),
+        ] {
+            self.read(&format!("CELERY_TASK_{name}"), kind, queue_type);
+        }
         self.read(
-            "CELERY_TASK_DEFAULT_QUEUE_TYPE",
-            &mut settings.quorum_queues,
-            queue_type,
+            "CELERY_TASK_DEFAULT_EXCHANGE_TYPE",
+            &mut settings.task_default_exchange_type,
+            exchange_type,
+        );
+        self.read(
+            "CELERY_TASK_CREATE_MISSING_QUEUE_EXCHANGE_TYPE",
+            &mut settings.task_create_missing_queue_exchange_type,
+            value::optional(exchange_type),
         );
         self.read("CELERY_TASK_ROUTES", &mut settings.task_routes, routes);
         self.read(
@@ -244,11 +258,17 @@ fn priority(value: &Value) -> Result<u8, String> {
     number.ok_or_else(|| "write a whole number from 0 to 255".to_owned())
 }
 
-fn queue_type(value: &Value) -> Result<bool, String> {
+fn queue_type(value: &Value) -> Result<String, String> {
     match value::words(value)? {
-        "classic" => Ok(false),
-        "quorum" => Ok(true),
+        kind @ ("classic" | "quorum") => Ok(kind.to_owned()),
         _ => Err("write \"classic\" or \"quorum\"".to_owned()),
+    }
+}
+
+fn exchange_type(value: &Value) -> Result<String, String> {
+    match value::words(value)? {
+        kind @ ("direct" | "topic" | "fanout") => Ok(kind.to_owned()),
+        _ => Err("write \"direct\", \"topic\" or \"fanout\"".to_owned()),
     }
 }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 #[cfg(feature = "amqp")]
 pub use amqp::AmqpBroker;
@@ -134,6 +135,15 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// Where the broker cannot be reached: then they may be delivered again.
     async fn ack(&self, tags: &[u64]) -> Result<(), BrokerError>;
 
+    /// Acknowledges messages whose tasks are to begin then: all of them, or none. Not those that somebody else has by now.
+    ///
+    /// # Errors
+    ///
+    /// Where the broker cannot be reached, or has given one of them away since: then none of them may begin here.
+    async fn claim(&self, tags: &[u64]) -> Result<(), BrokerError> {
+        self.ack(tags).await
+    }
+
     /// Back to the front of their queues, at once.
     ///
     /// # Errors
@@ -155,6 +165,20 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     ///
     /// As [`ack`](Self::ack).
     async fn park(&self, delivery: &Delivery, until: DateTime<Utc>) -> Result<bool, BrokerError>;
+
+    /// Changes a header of a message that is held, for whoever has it next. `false` where this broker cannot.
+    ///
+    /// # Errors
+    ///
+    /// Where the broker cannot be reached, or has given the message away since.
+    async fn set_header(
+        &self,
+        _tag: u64,
+        _name: &str,
+        _value: &Value,
+    ) -> Result<bool, BrokerError> {
+        Ok(false)
+    }
 
     /// Changes how many messages may be held.
     ///
@@ -191,7 +215,7 @@ pub struct Delivery {
     pub routing_key: String,
     /// Whether it has been delivered before.
     pub redelivered: bool,
-    /// How often it has been delivered before, where the broker counts.
+    /// How often it has been delivered before, where the broker counts those that count: of a message that was held and never begun, none does.
     pub deliveries: Option<u32>,
     /// The message, or why it is none.
     pub message: Result<Message, Malformed>,

@@ -132,10 +132,12 @@ pub(crate) async fn part_done(
         return Ok(());
     };
     let part = chord::Part {
-        group,
+        group: group.clone(),
         index: request.headers.group_index,
-        task_id: request.id(),
-        body,
+        task_id: request.id().to_owned(),
+        body: Signature::clone(body),
+        state,
+        result: result.clone(),
     };
-    chord::part_done(app, part, state, result).await
+    chord::part_done(app, part).await
 }

@@ -8,7 +8,7 @@ use super::freeze::{
     Place, freeze, freeze_group, freeze_steps, id_of, members, strip_links, take_header,
 };
 use super::link::{link_error_node, link_node};
-use super::node::{CanvasError, Chord, Node, Steps};
+use super::node::{CanvasError, Chord, MAX_BYTES, Node, Steps};
 use super::steps::flat;
 use crate::app::App;
 use crate::arguments::list;
@@ -86,6 +86,9 @@ impl<'a> Planner<'a> {
         crate::send::checked_id(&signature.options)?;
         let id = id_of(&mut signature.options, None);
         self.plan.call(self.app, &signature, &id)?;
+        if self.plan.bytes > MAX_BYTES {
+            return Err(CanvasError::TooHeavy.into());
+        }
         Ok(ResultTree::task(id))
     }
 
@@ -220,6 +223,11 @@ impl<'a> Planner<'a> {
         let group = group.unwrap_or_else(|| Uuid::new_v4().to_string());
         let (body, body_result) = self.body(body, &own, options.text("task_id"), &group)?;
         let body_json = body.to_json()?;
+        // Each part carries it: what is too much is refused before any is written.
+        let carried = body_json.as_str().len().saturating_mul(header.tasks.len());
+        if carried > MAX_BYTES {
+            return Err(CanvasError::TooHeavy.into());
+        }
         let root = body.signature().options.text("root_id");
         header.signature.options.set("task_id", &group);
         let place = Place {
@@ -239,10 +247,7 @@ impl<'a> Planner<'a> {
             call.set("task_id", &group);
             self.group(header, &given, &call)?;
         }
-        Ok(ResultTree {
-            parent: Some(Box::new(header_result)),
-            ..body_result
-        })
+        Ok(body_result.with_parent(header_result))
     }
 
     /// A chord's body, with the chord's options and its id.

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use futures_util::future::BoxFuture;
 use quintette_core::json::RawJson;
 
 use super::after::errbacks;
@@ -14,59 +13,96 @@ use crate::arguments::list;
 use crate::error::Exception;
 use crate::outcome::{ResultTree, together};
 use crate::protocol::repr::value_repr;
-use crate::results::{ChordPart, ChordProgress, ResultError, State, StoreContext, TaskMeta};
+use crate::results::{
+    ChordCounter, ChordPart, ChordProgress, ResultError, State, StoreContext, TaskMeta,
+};
 use crate::send::SendError;
 use crate::signature::{Options, Signature};
 
-/// A task's place in a chord.
-#[derive(Clone, Copy)]
-pub(super) struct Part<'a> {
-    pub group: &'a str,
+/// A task that is a part of a chord, and is done.
+pub(super) struct Part {
+    pub group: String,
     pub index: Option<i64>,
-    pub task_id: &'a str,
-    pub body: &'a Signature,
+    pub task_id: String,
+    pub body: Signature,
+    pub state: State,
+    pub result: RawJson,
 }
 
 /// Counts a part, where the store counts; the last one sends the body, or fails it. Elsewhere `celery.chord_unlock` finds out.
-pub(super) fn part_done<'a>(
-    app: &'a App,
-    part: Part<'a>,
-    state: State,
-    result: &'a RawJson,
-) -> BoxFuture<'a, Result<(), SendError>> {
-    // A chord within a chord that fails is a part of it.
-    Box::pin(async move {
-        let Some(counter) = app.results().and_then(|results| results.chords()) else {
-            return Ok(());
-        };
-        let done = ChordPart {
-            group: part.group,
-            index: part.index,
-            task_id: part.task_id,
-            state,
-            result,
-            body: part.body,
-        };
-        if let ChordProgress::Complete(parts) = counter.part_done(&done).await? {
-            complete(app, part.group, &parts, part.body).await?;
-            counter.finish(part.group).await?;
+///
+/// A body that fails may be a part of another chord, and so on: one after the other, since strangers choose how many chords there are.
+pub(super) async fn part_done(app: &App, part: Part) -> Result<(), SendError> {
+    count(app, VecDeque::from([part])).await
+}
+
+async fn count(app: &App, mut parts: VecDeque<Part>) -> Result<(), SendError> {
+    let Some(counter) = app.results().and_then(|results| results.chords()) else {
+        return Ok(());
+    };
+    let mut completed = Vec::new();
+    while let Some(part) = parts.pop_front() {
+        let counted = count_one(app, counter, &part, &mut parts).await;
+        if !matches!(counted, Ok(false)) {
+            completed.push(part.group);
         }
-        Ok(())
-    })
+        if let Err(error) = counted {
+            if error.is_unavailable() {
+                // The first of them is counted again, and the others with it.
+                for group in &completed {
+                    counter.give_back(group);
+                }
+            }
+            return Err(error);
+        }
+    }
+    for group in completed {
+        counter.finish(&group).await?;
+    }
+    Ok(())
+}
+
+/// Whether it was the last part; what failed with its chord comes behind `parts`.
+async fn count_one(
+    app: &App,
+    counter: &dyn ChordCounter,
+    part: &Part,
+    parts: &mut VecDeque<Part>,
+) -> Result<bool, SendError> {
+    let done = ChordPart {
+        group: &part.group,
+        index: part.index,
+        task_id: &part.task_id,
+        state: part.state,
+        result: &part.result,
+        body: &part.body,
+    };
+    let ChordProgress::Complete(all) = counter.part_done(&done).await? else {
+        return Ok(false);
+    };
+    complete(app, part, &all, parts).await?;
+    Ok(true)
 }
 
 async fn complete(
     app: &App,
-    group: &str,
-    parts: &[(String, State, RawJson)],
-    body: &Signature,
+    part: &Part,
+    all: &[(String, State, RawJson)],
+    parts: &mut VecDeque<Part>,
 ) -> Result<(), SendError> {
-    if let Some((id, _, result)) = parts.iter().find(|(_, state, _)| state.is_failure()) {
+    if let Some((id, _, result)) = all.iter().find(|(_, state, _)| state.is_failure()) {
         let cause = Exception::from_json(result);
-        return fail(app, body, &dependency_failed(id, &cause), Some(&cause)).await;
+        let error = dependency_failed(id, &cause);
+        return fail_body(app, &part.body, &error, Some(&cause), parts).await;
     }
-    let results = joined(app, group, parts).await?;
-    send_body(app, body, &results).await
+    let results = joined(app, &part.group, all).await?;
+    match try_send(app, &part.body, &results).await {
+        Err(error) if !error.is_unavailable() => {
+            let error = cannot_send(&part.body, &error);
+            fail_body(app, &part.body, &error, None, parts).await
+        }
+        sent => sent,
+    }
 }
 
 /// The results in order; of a header with groups in it, in the shape that was saved when it was sent.
@@ -92,20 +128,23 @@ async fn joined(
     }))
 }
 
-/// Sends a chord's body with the results. Where it cannot be sent, it failed.
+/// Sends a chord's body with the results. Where it cannot be sent, it failed; but where the broker is away, that is the caller's to wait for.
 pub(super) async fn send_body(
     app: &App,
     body: &Signature,
     results: &RawJson,
 ) -> Result<(), SendError> {
     match try_send(app, body, results).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            tracing::error!(task = body.task, %error, "the body of a chord cannot be sent");
-            let error = Exception::new("ChordError", format_args!("Callback error: {error}"));
-            fail(app, body, &error, None).await
+        Err(error) if !error.is_unavailable() => {
+            fail(app, body, &cannot_send(body, &error), None).await
         }
+        sent => sent,
     }
+}
+
+fn cannot_send(body: &Signature, error: &SendError) -> Exception {
+    tracing::error!(task = body.task, %error, "the body of a chord cannot be sent");
+    Exception::new("ChordError", format_args!("Callback error: {error}"))
 }
 
 async fn try_send(app: &App, body: &Signature, results: &RawJson) -> Result<(), SendError> {
@@ -131,6 +170,19 @@ pub(super) async fn fail(
     error: &Exception,
     cause: Option<&Exception>,
 ) -> Result<(), SendError> {
+    let mut parts = VecDeque::new();
+    fail_body(app, body, error, cause, &mut parts).await?;
+    count(app, parts).await
+}
+
+/// The same, but for counting the parts of chords that fail with it.
+async fn fail_body(
+    app: &App,
+    body: &Signature,
+    error: &Exception,
+    cause: Option<&Exception>,
+    parts: &mut VecDeque<Part>,
+) -> Result<(), SendError> {
     tracing::error!(task = body.task, %error, "a chord failed");
     let mut waiting = VecDeque::from([(Node::read(body.clone())?, Vec::new())]);
     let mut error = error;
@@ -139,7 +191,7 @@ pub(super) async fn fail(
         add_links(&mut links, node.signature());
         match node {
             Node::Task(signature) => {
-                let one = fail_task(app, &signature, &links, error).await;
+                let one = fail_task(app, &signature, &links, error, parts).await;
                 sent = sent.and(one);
             }
             // The last of them has the chain's id; its own errbacks are for its own failure.
@@ -162,7 +214,7 @@ pub(super) async fn fail(
         }
     }
     let chain = signatures(&body.options.list("chain"));
-    fail_chain(app, &chain, State::Failure, error).await?;
+    fail_steps(app, &chain, State::Failure, error, parts).await?;
     sent
 }
 
@@ -179,12 +231,13 @@ async fn fail_task(
     task: &Signature,
     links: &[RawJson],
     error: &Exception,
+    parts: &mut VecDeque<Part>,
 ) -> Result<(), SendError> {
     let id = task.options.text("task_id");
     let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let sent = errbacks(app, &id, None, &signatures(links)).await;
     store(app, &id, task, State::Failure, error).await?;
-    part_failed(app, &id, task, State::Failure, error).await?;
+    parts.extend(part(&id, task, State::Failure, error)?);
     sent
 }
 
@@ -195,6 +248,18 @@ pub(super) async fn fail_chain(
     state: State,
     error: &Exception,
 ) -> Result<(), SendError> {
+    let mut parts = VecDeque::new();
+    fail_steps(app, chain, state, error, &mut parts).await?;
+    count(app, parts).await
+}
+
+async fn fail_steps(
+    app: &App,
+    chain: &[Signature],
+    state: State,
+    error: &Exception,
+    parts: &mut VecDeque<Part>,
+) -> Result<(), SendError> {
     let mut rest: VecDeque<_> = chain.iter().cloned().collect();
     while let Some(step) = rest.pop_front() {
         if let Some(id) = step.options.text("task_id") {
@@ -202,7 +267,7 @@ pub(super) async fn fail_chain(
             let failed_before = in_chord && has_failed(app, &id).await?;
             store(app, &id, &step, state, error).await?;
             if !failed_before {
-                part_failed(app, &id, &step, state, error).await?;
+                parts.extend(part(&id, &step, state, error)?);
             }
         }
         if step.subtask_type.as_deref() == Some("chord")
@@ -247,25 +312,25 @@ async fn store(
     results.store(&meta, &context).await
 }
 
-/// A task that is a part of a chord, and failed without being run.
-async fn part_failed(
-    app: &App,
+/// A task that failed without being run, as the part of a chord that it may be.
+fn part(
     id: &str,
     signature: &Signature,
     state: State,
     error: &Exception,
-) -> Result<(), SendError> {
+) -> Result<Option<Part>, SendError> {
     let options = &signature.options;
     let (Some(chord), Some(group)) = (options.get("chord"), options.text("group_id")) else {
-        return Ok(());
+        return Ok(None);
     };
-    let part = Part {
-        group: &group,
+    Ok(Some(Part {
+        group,
         index: options.read("group_index").ok().flatten(),
-        task_id: id,
-        body: &Signature::from_json(chord)?,
-    };
-    part_done(app, part, state, &error.to_json()).await
+        task_id: id.to_owned(),
+        body: Signature::from_json(chord)?,
+        state,
+        result: error.to_json(),
+    }))
 }
 
 /// Those of a list that can be read; of the others there is a line in the log.

@@ -11,6 +11,10 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// How many tasks a canvas may have.
 pub(crate) const MAX_TASKS: usize = 100_000;
 
+/// How many bytes the messages of a canvas may have together: each part of a chord carries its body, and what is given to a group is given
+/// to each of its tasks, so that a small canvas can be many times its size.
+pub(crate) const MAX_BYTES: usize = 512 << 20;
+
 /// A signature with the signatures in it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Node {
@@ -48,6 +52,11 @@ pub enum CanvasError {
     /// Too many tasks.
     #[error("the canvas has more than {MAX_TASKS} tasks: send it in parts")]
     TooLarge,
+    /// Too much in them.
+    #[error(
+        "the messages of the canvas have more than {MAX_BYTES} bytes together: send it in parts"
+    )]
+    TooHeavy,
     /// A signature in it is none.
     #[error("the canvas {name} cannot be read: {source}")]
     Signature {

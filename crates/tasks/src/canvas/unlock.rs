@@ -29,15 +29,21 @@ pub(super) async fn unlock(context: Context, arguments: Arguments) -> Result<(),
         children.ok_or_else(|| TaskError::failure("ValueError", "result is no list of results"))?;
     let header = ResultTree::group(group, children);
     let app = context.app();
-    match look(app, &header).await {
-        Ok(Joined::Success(results)) => send_body(app, &body, &results).await?,
+    let done = match look(app, &header).await {
+        Ok(Joined::Success(results)) => send_body(app, &body, &results).await,
         Ok(Joined::Failure(id, cause)) => {
-            fail(app, &body, &dependency_failed(&id, &cause), Some(&cause)).await?;
+            fail(app, &body, &dependency_failed(&id, &cause), Some(&cause)).await
         }
-        Ok(Joined::Waiting) => wait(&context, &call, &body, None).await?,
-        Err(error) => wait(&context, &call, &body, Some(error.to_string())).await?,
-    }
-    Ok(())
+        Ok(Joined::Waiting) => wait(&context, &call, &body, None).await,
+        Err(error) => wait(&context, &call, &body, Some(error.to_string())).await,
+    };
+    done.map_err(|error| {
+        if error.is_unavailable() {
+            // Nobody else looks after the chord: the worker sends this again as soon as it can.
+            return TaskError::retry_after(app.settings().result_chord_retry_interval, error);
+        }
+        error.into()
+    })
 }
 
 async fn wait(
@@ -65,9 +71,11 @@ async fn wait(
         Some("chord_unlock could not be retried: it has been tried max_retries times".to_owned())
     } else {
         let again = again(context, interval, deadline);
-        let sent = context.app().send(&again).await;
-        sent.err()
-            .map(|error| format!("chord_unlock could not be retried: {error}"))
+        match context.app().send(&again).await {
+            Ok(_) => None,
+            Err(error) if error.is_unavailable() => return Err(error),
+            Err(error) => Some(format!("chord_unlock could not be retried: {error}")),
+        }
     };
     let Some(mut why) = why else {
         return Ok(());

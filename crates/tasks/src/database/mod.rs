@@ -64,13 +64,23 @@ pub(crate) struct DatabaseError {
     what: String,
     #[source]
     source: Option<Arc<sqlx::Error>>,
-    is_configuration: bool,
+    kind: DatabaseErrorKind,
+}
+
+/// Whether trying again is of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DatabaseErrorKind {
+    /// The database is away, or busy.
+    Unavailable,
+    /// It has no room for a value: too long a text, a NUL in it.
+    Refused,
+    /// The URL is wrong, or a table is missing.
+    Configuration,
 }
 
 impl DatabaseError {
-    /// Whether the URL is what is wrong, so that trying again is of no use.
-    pub(crate) fn is_configuration(&self) -> bool {
-        self.is_configuration
+    pub(crate) fn kind(&self) -> DatabaseErrorKind {
+        self.kind
     }
 
     /// Whether a statement that had to change a row changed none.
@@ -83,7 +93,7 @@ impl DatabaseError {
             place: place.into(),
             what: what.into(),
             source: None,
-            is_configuration: true,
+            kind: DatabaseErrorKind::Configuration,
         }
     }
 }
@@ -223,32 +233,53 @@ impl Database {
     }
 
     fn failure(&self, error: Arc<sqlx::Error>) -> DatabaseError {
-        let is_configuration = lacks_a_table(&error);
-        let what = if is_configuration {
-            format!("{error}; are its migrations done?")
-        } else {
-            error.to_string()
+        let kind = kind(&error);
+        let what = match kind {
+            DatabaseErrorKind::Configuration if error.as_database_error().is_some() => {
+                format!("{error}; are its migrations done?")
+            }
+            _ => match &*error {
+                // Without sqlx's words before it.
+                sqlx::Error::Io(error) => error.to_string(),
+                error => error.to_string(),
+            },
         };
         DatabaseError {
             place: self.place.clone(),
             what,
             source: Some(error),
-            is_configuration,
+            kind,
         }
     }
 }
 
-/// Whether a table or a column is not there, which no new try will change.
-fn lacks_a_table(error: &sqlx::Error) -> bool {
-    let Some(error) = error.as_database_error() else {
-        return false;
+fn kind(error: &sqlx::Error) -> DatabaseErrorKind {
+    // SQL's states of what is not there, of PostgreSQL and of MySQL; SQLite has a text.
+    const MISSING: [&str; 4] = ["42P01", "42703", "42S02", "42S22"];
+    /// Values that do not fit (data exceptions), and rows that may not be so (constraints).
+    const UNFIT: [&str; 2] = ["22", "23"];
+    /// MySQL's "Incorrect string value", of a character that a column in `utf8` has no room for.
+    const GENERAL: &str = "HY000";
+    let error = match error {
+        sqlx::Error::Database(error) => error,
+        sqlx::Error::Encode(_) => return DatabaseErrorKind::Refused,
+        // As the file's writer says it.
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            return DatabaseErrorKind::Configuration;
+        }
+        _ => return DatabaseErrorKind::Unavailable,
     };
-    // SQL's states, of PostgreSQL and of MySQL; SQLite has a text.
-    let states = ["42P01", "42703", "42S02", "42S22"];
-    let code = error.code().unwrap_or_default();
-    states.contains(&&*code)
-        || error.message().starts_with("no such table")
-        || error.message().starts_with("no such column")
+    let (code, message) = (error.code().unwrap_or_default(), error.message());
+    let is_text = |beginning: &str| message.starts_with(beginning);
+    if MISSING.contains(&&*code) || is_text("no such table") || is_text("no such column") {
+        return DatabaseErrorKind::Configuration;
+    }
+    // SQLite's codes are numbers of other lengths.
+    let is_unfit = code.len() == 5 && UNFIT.iter().any(|class| code.starts_with(class));
+    if is_unfit || (code == GENERAL && is_text("Incorrect string value")) {
+        return DatabaseErrorKind::Refused;
+    }
+    DatabaseErrorKind::Unavailable
 }
 
 /// A URL's error is told without the URL, which may hold a password.

@@ -41,6 +41,7 @@ where
                 Value::Bytes(bytes) => arguments.add(bytes),
                 Value::Time(time) => arguments.add(time),
                 Value::Instant(time) => arguments.add(time),
+                Value::Unreadable => arguments.add(None::<i64>),
             }
             .map_err(sqlx::Error::Encode)?;
         }
@@ -63,12 +64,17 @@ where
             let columns = statement.columns.iter().enumerate();
             columns
                 .map(|(at, column)| {
-                    Ok(match column {
-                        Column::Int => Value::Int(row.try_get_unchecked(at)?),
-                        Column::Text => Value::Text(row.try_get_unchecked(at)?),
-                        Column::Bytes => Value::Bytes(row.try_get_unchecked(at)?),
-                        Column::Time => Value::Time(row.try_get_unchecked(at)?),
-                    })
+                    let value = match column {
+                        Column::Int => row.try_get_unchecked(at).map(Value::Int),
+                        Column::Text => row.try_get_unchecked(at).map(Value::Text),
+                        Column::Bytes => row.try_get_unchecked(at).map(Value::Bytes),
+                        Column::Time => row.try_get_unchecked(at).map(Value::Time),
+                    };
+                    match value {
+                        // One row must not hide the others.
+                        Err(sqlx::Error::ColumnDecode { .. }) => Ok(Value::Unreadable),
+                        value => value,
+                    }
                 })
                 .collect::<Result<Vec<_>, sqlx::Error>>()
         });

@@ -1,5 +1,6 @@
 //! A file: one connection that writes, and a few that read.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -84,8 +85,22 @@ impl SqliteFile {
             Ok(sender)
         });
         started.await.map_err(|error: Error| {
-            let what = format!("{} cannot be opened: {error}", self.path.display());
-            std::io::Error::other(what)
+            let database = error.as_database_error();
+            let code = database.and_then(sqlx::error::DatabaseError::code);
+            let (kind, advice) = match code.as_deref() {
+                // SQLITE_CANTOPEN, SQLITE_NOTADB: no new try will change that.
+                Some("14") => (
+                    ErrorKind::InvalidInput,
+                    "; its folder must be there, and this user must be allowed to write into it",
+                ),
+                Some("26") => (
+                    ErrorKind::InvalidInput,
+                    "; name another one, or move it away",
+                ),
+                _ => (ErrorKind::Other, ""),
+            };
+            let path = self.path.display();
+            std::io::Error::new(kind, format!("{path} cannot be opened: {error}{advice}"))
         })
     }
 }

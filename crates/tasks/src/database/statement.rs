@@ -12,6 +12,8 @@ pub(crate) enum Value {
     Time(Option<NaiveDateTime>),
     /// A time with a zone, where the database knows zones.
     Instant(Option<DateTime<Utc>>),
+    /// What a row holds and its column's type does not allow: a file takes anything. Never written.
+    Unreadable,
 }
 
 /// What a column of a row holds.
@@ -83,6 +85,10 @@ pub(crate) fn places(count: usize) -> String {
 impl Value {
     pub(crate) fn now() -> Self {
         Self::Time(Some(Utc::now().naive_utc().trunc_subsecs(6)))
+    }
+
+    pub(crate) fn is_unreadable(&self) -> bool {
+        *self == Self::Unreadable
     }
 
     pub(crate) fn int(self) -> Option<i64> {

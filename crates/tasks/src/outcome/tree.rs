@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 /// How deep results may stand within one another.
 const MAX_DEPTH: usize = 256;
 
+/// How high a tree grows here: what came before the last steps of a long chain is left out. As JSON it has twice as many levels, of which
+/// `serde_json` reads 128.
+const MAX_HEIGHT: usize = 60;
+
 /// A task's id or a group's, with those that came before and those within.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ResultTree {
@@ -13,6 +17,8 @@ pub(crate) struct ResultTree {
     pub parent: Option<Box<ResultTree>>,
     /// Of a group.
     pub children: Option<Vec<ResultTree>>,
+    /// No way through parents and children is longer.
+    height: usize,
 }
 
 impl ResultTree {
@@ -21,6 +27,7 @@ impl ResultTree {
             id: id.into(),
             parent: None,
             children: None,
+            height: 1,
         }
     }
 
@@ -28,12 +35,31 @@ impl ResultTree {
         Self {
             id: id.into(),
             parent: None,
+            height: 1 + highest(&children),
             children: Some(children),
         }
     }
 
-    /// Puts `parent` before the first of those that came before.
-    pub(crate) fn after(mut self, parent: Self) -> Self {
+    /// Puts `parent` in place of what came before.
+    pub(crate) fn with_parent(mut self, parent: Self) -> Self {
+        self.forget_parents();
+        self.after(parent)
+    }
+
+    fn forget_parents(&mut self) {
+        self.parent = None;
+        self.height = 1 + highest(self.children.as_deref().unwrap_or_default());
+    }
+
+    /// Puts `parent` before the first of those that came before. What would be too high does without what came before that.
+    pub(crate) fn after(mut self, mut parent: Self) -> Self {
+        if self.height + parent.height > MAX_HEIGHT {
+            parent.forget_parents();
+        }
+        if self.height + parent.height > MAX_HEIGHT {
+            return self;
+        }
+        self.height += parent.height;
         let mut first = &mut self.parent;
         while let Some(earlier) = first {
             first = &mut earlier.parent;
@@ -88,11 +114,13 @@ impl ResultTree {
             }
             _ => return None,
         };
-        Some(Self {
-            id: id.clone(),
-            parent,
-            children,
-        })
+        let mut tree = match children {
+            None => Self::task(id.as_str()),
+            Some(children) => Self::group(id.as_str(), children),
+        };
+        tree.height += parent.as_ref().map_or(0, |parent| parent.height);
+        tree.parent = parent;
+        Some(tree)
     }
 
     /// The tasks' ids, in order, groups within groups in their place.
@@ -102,4 +130,8 @@ impl ResultTree {
             Some(children) => children.iter().flat_map(Self::task_ids).collect(),
         }
     }
+}
+
+fn highest(trees: &[ResultTree]) -> usize {
+    trees.iter().map(|tree| tree.height).max().unwrap_or(0)
 }

@@ -55,7 +55,7 @@ impl Body {
     pub fn to_json(&self) -> Result<RawJson, InvalidBody> {
         let args = write_array(self.args.iter());
         let kwargs = write_object(self.kwargs.iter().map(|(name, value)| (&**name, value)));
-        let embed = serde_json::to_string(&self.embed.to_value())?;
+        let embed = self.embed.to_text()?;
         Ok(RawJson::parse(&format!("[{args},{kwargs},{embed}]"))?)
     }
 }
@@ -68,14 +68,24 @@ impl Embed {
         Ok(json.deserialize::<Written>()?.into())
     }
 
-    fn to_value(&self) -> serde_json::Value {
-        let some = |list: &[Signature]| (!list.is_empty()).then(|| list.to_vec());
-        serde_json::json!({
-            "callbacks": some(&self.callbacks),
-            "errbacks": some(&self.errbacks),
-            "chain": some(&self.chain),
-            "chord": self.chord,
-        })
+    /// As text, and not by `serde_json::Value`, which nests less deeply than what may have come.
+    fn to_text(&self) -> Result<String, InvalidBody> {
+        let list = |signatures: &[Signature]| -> Result<String, InvalidBody> {
+            if signatures.is_empty() {
+                return Ok("null".to_owned());
+            }
+            let written = signatures.iter().map(Signature::to_json);
+            Ok(write_array(&written.collect::<Result<Vec<_>, _>>()?))
+        };
+        let (callbacks, errbacks) = (list(&self.callbacks)?, list(&self.errbacks)?);
+        let chain = list(&self.chain)?;
+        let chord = match &self.chord {
+            Some(chord) => chord.to_json()?.to_string(),
+            None => "null".to_owned(),
+        };
+        Ok(format!(
+            r#"{{"callbacks":{callbacks},"errbacks":{errbacks},"chain":{chain},"chord":{chord}}}"#
+        ))
     }
 }
 

@@ -1,4 +1,4 @@
-use redis::{RedisError, ServerErrorKind};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// Why Redis gave no answer, or refused.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -9,7 +9,7 @@ pub(crate) struct Failure {
     /// A script that the server does not know.
     pub(super) is_unknown_script: bool,
     /// The connection is of no use any more: another server is to be asked.
-    pub(super) ends_connection: bool,
+    pub(crate) ends_connection: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,10 @@ impl Failure {
 
     pub(crate) fn configuration(what: impl Into<String>) -> Self {
         Self::new(FailureKind::Configuration, what)
+    }
+
+    pub(super) fn too_old() -> Self {
+        Self::configuration("this Redis is too old: 6.2 is the oldest that will do")
     }
 
     /// An answer that no version of Redis gives to what was asked.
@@ -53,6 +57,20 @@ impl From<RedisError> for Failure {
     fn from(error: RedisError) -> Self {
         match redis::ServerError::try_from(error) {
             Ok(refused) => refused.into(),
+            // At the start of a connection: no such database, no such user.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Server(ServerErrorKind::ResponseError)
+                        | ErrorKind::AuthenticationFailed
+                        | ErrorKind::InvalidClientConfig
+                ) && !error.to_string().contains(TOO_MANY_CLIENTS) =>
+            {
+                Self::new(
+                    FailureKind::Refused,
+                    format!("Redis refused: {error}; look at the URL"),
+                )
+            }
             Err(error) => Self {
                 ends_connection: true,
                 ..Self::unavailable(format!("Redis is not to be reached: {error}"))
@@ -67,6 +85,10 @@ impl From<redis::ServerError> for Failure {
             Some(details) => format!("{} {details}", error.code()),
             None => error.code().to_owned(),
         };
+        // As servers say that know no RESP3.
+        if text.contains("unknown command") && text.contains("HELLO") {
+            return Self::too_old();
+        }
         let elsewhere = matches!(
             error.kind(),
             Some(
@@ -80,7 +102,8 @@ impl From<redis::ServerError> for Failure {
         let later = matches!(
             error.kind(),
             Some(ServerErrorKind::BusyLoading | ServerErrorKind::TryAgain)
-        );
+        ) || PASSING.contains(&error.code())
+            || text.contains(TOO_MANY_CLIENTS);
         if elsewhere || later {
             return Self {
                 ends_connection: elsewhere,
@@ -96,6 +119,12 @@ impl From<redis::ServerError> for Failure {
         }
     }
 }
+
+/// Refusals that an operator, or time, puts an end to: no memory, no disk, no replicas, a script that runs too long.
+const PASSING: [&str; 4] = ["OOM", "MISCONF", "NOREPLICAS", "BUSY"];
+
+/// The same of a server that has its most connections (`maxclients`), which has no code.
+const TOO_MANY_CLIENTS: &str = "max number of clients reached";
 
 fn advice(code: &str) -> &'static str {
     match code {

@@ -100,7 +100,7 @@ pub(super) async fn open(
         .await;
     connected.map_err(|error| {
         if error.kind() == ErrorKind::RESP3NotSupported {
-            Failure::configuration("this Redis is too old: 6.2 is the oldest that will do")
+            Failure::too_old()
         } else {
             error.into()
         }
@@ -261,6 +261,16 @@ impl Link {
         }
     }
 
+    pub(crate) async fn script(
+        &self,
+        script: &Script,
+        keys: &[&[u8]],
+        arguments: &[&[u8]],
+    ) -> Result<Value, Failure> {
+        let connection = self.connection().await?;
+        connection.script(script, keys, arguments).await
+    }
+
     /// As [`pipeline_again`](Self::pipeline_again).
     pub(crate) async fn script_again(
         &self,
@@ -268,12 +278,8 @@ impl Link {
         keys: &[&[u8]],
         arguments: &[&[u8]],
     ) -> Result<Value, Failure> {
-        let run = async || {
-            let connection = self.connection().await?;
-            connection.script(script, keys, arguments).await
-        };
-        match run().await {
-            Err(failure) if failure.ends_connection => run().await,
+        match self.script(script, keys, arguments).await {
+            Err(failure) if failure.ends_connection => self.script(script, keys, arguments).await,
             answer => answer,
         }
     }

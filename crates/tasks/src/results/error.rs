@@ -15,6 +15,8 @@ pub struct ResultError {
 pub enum ResultErrorKind {
     /// The store cannot be reached: try again.
     Unavailable,
+    /// The store refused: a value that it has no room for, no permission. Trying again does not help.
+    Refused,
     /// The store holds what cannot be read.
     Corrupt,
     /// This store does not do that: there is none, or it keeps no groups.

@@ -23,7 +23,7 @@ impl MemoryResults {
 
     /// An empty store whose results live for `expires`.
     pub fn new(expires: Option<Duration>) -> Self {
-        let lifetime = expires.unwrap_or(Duration::from_hours(8760));
+        let lifetime = lifetime(expires);
         Self {
             metas: Cache::builder()
                 .max_capacity(Self::MOST)
@@ -36,6 +36,12 @@ impl MemoryResults {
             changed: Arc::new(Notify::new()),
         }
     }
+}
+
+/// How long what expires lives in a cache of this process: a year where it never does, and a century at most (moka has no room for more).
+pub(super) fn lifetime(expires: Option<Duration>) -> Duration {
+    const YEAR: Duration = Duration::from_hours(8_760);
+    expires.map_or(YEAR, |expires| expires.min(100 * YEAR))
 }
 
 #[async_trait]

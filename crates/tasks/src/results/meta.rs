@@ -167,12 +167,17 @@ impl TaskMeta {
                 "status" => meta.set_status(value.deserialize()?),
                 "result" => meta.result = value,
                 "traceback" => meta.traceback = value.deserialize()?,
-                "children" => meta.children = value.deserialize::<Option<_>>()?.unwrap_or_default(),
+                // Python nests those of a long chain more deeply than is read here, and they are no reason to have no result.
+                "children" => {
+                    let children = value.deserialize::<Option<_>>();
+                    meta.children = children.ok().flatten().unwrap_or_default();
+                }
                 "date_done" => meta.date_done = value.deserialize()?,
                 "group_id" => meta.group_id = value.deserialize()?,
                 "parent_id" => meta.parent_id = value.deserialize()?,
                 _ => {
-                    meta.extra.insert(name.into_string(), value.deserialize()?);
+                    let value = value.deserialize().unwrap_or(Value::Null);
+                    meta.extra.insert(name.into_string(), value);
                 }
             }
         }
@@ -210,4 +215,23 @@ fn text_or_null(text: Option<&str>) -> RawJson {
 
 fn json(value: &impl Serialize) -> RawJson {
     RawJson::from_value(value).unwrap_or_else(|_| null())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_read_however_deep_its_children_are_nested() {
+        let deep = format!("{}1{}", "[".repeat(400), "]".repeat(400));
+        let text = format!(
+            r#"{{"status":"SUCCESS","result":{deep},"task_id":"1","children":[{deep}],"args":{deep}}}"#
+        );
+        let meta = TaskMeta::from_json(&RawJson::parse(&text).unwrap()).unwrap();
+        assert_eq!(
+            (meta.status, meta.result.as_str()),
+            (State::Success, &*deep)
+        );
+        assert!(meta.children.is_empty());
+    }
 }

@@ -164,6 +164,9 @@ pub trait ChordCounter: Send + Sync {
     /// Where the store cannot be reached.
     async fn part_done(&self, part: &ChordPart<'_>) -> Result<ChordProgress, ResultError>;
 
+    /// The body of a chord that was complete could not be sent, and its last part will be counted again: it must be found complete then, too.
+    fn give_back(&self, _group: &str) {}
+
     /// The body has been sent (or its failure stored): the counters go.
     ///
     /// # Errors

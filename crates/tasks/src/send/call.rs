@@ -103,6 +103,9 @@ fn headers(
             "must not be more than the time_limit",
         ));
     }
+    if signature.task.is_empty() {
+        return Err(wrong("task", "must be a task's name, and is empty"));
+    }
     let (names, stamps) = stamps(options.0);
     Ok(TaskHeaders {
         task: signature.task.clone(),
@@ -234,6 +237,12 @@ fn destination(app: &App, options: Reader<'_>) -> Result<Destination, SendError>
         name.as_deref()
             .unwrap_or(&app.settings().task_default_queue),
     );
+    if queue.name.is_empty() {
+        return Err(wrong(
+            "queue",
+            "is not said, and CELERY_TASK_DEFAULT_QUEUE is empty",
+        ));
+    }
     let kind = match options.text("exchange_type")?.as_deref() {
         None => queue.exchange.kind,
         Some("direct") => ExchangeKind::Direct,

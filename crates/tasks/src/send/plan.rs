@@ -11,6 +11,8 @@ use crate::signature::{RetryPolicy, Signature};
 pub(crate) struct Plan {
     /// The messages.
     pub calls: Vec<Call>,
+    /// How long the bodies of the messages are together.
+    pub bytes: usize,
     /// How many parts chords have, by their groups.
     pub sizes: Vec<(String, u64)>,
     /// Groups whose children are more than tasks: `[[id, parent], children]`.
@@ -33,7 +35,9 @@ impl Plan {
         signature: &Signature,
         id: &str,
     ) -> Result<(), SendError> {
-        self.calls.push(super::call::message(app, signature, id)?);
+        let call = super::call::message(app, signature, id)?;
+        self.bytes += call.message.body.len();
+        self.calls.push(call);
         Ok(())
     }
 }

@@ -70,7 +70,7 @@ impl Acks {
     ///
     /// Where it does not answer, they must not begin: meanwhile somebody else may have them. They go back, then.
     pub(crate) async fn ack_now(&self, channel: &Arc<dyn Channel>, tags: &[u64]) -> bool {
-        let Err(error) = channel.ack(tags).await else {
+        let Err(error) = channel.claim(tags).await else {
             return true;
         };
         debug!(

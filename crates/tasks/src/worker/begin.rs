@@ -5,20 +5,22 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{debug, info, warn};
 
 use super::acks::Fate;
 use super::dead;
 use super::dispatch::{Dispatcher, Phase};
 use super::execute::execute;
 use super::request::{Request, Stage};
-use super::shared::{Open, Shared, Slot};
+use super::shared::{Done, Open, Shared, Slot};
+use super::strategy::DELIVERIES;
 
 /// A copy of a task that runs here is looked at again after this.
 const TWIN_PAUSE: Duration = Duration::from_secs(1);
 
 impl Dispatcher {
     pub(super) fn begin_what_may(&mut self) {
+        self.begin_acknowledged();
         if self.phase != Phase::Running {
             return;
         }
@@ -32,44 +34,75 @@ impl Dispatcher {
         }
         self.limits.release(&mut self.ready);
         let mut early = Vec::new();
-        while self.running < self.shared.state().concurrency() {
-            let Some(request) = self.ready.pop_front() else {
+        while let Some(request) = self.ready.pop_front() {
+            let late = self.shared.is_acks_late(&request);
+            if !self.has_place(if late { 0 } else { self.ahead() }) {
+                self.ready.push_front(request);
                 break;
-            };
+            }
             if self.discard_revoked(&request) {
                 continue;
             }
-            let late = self.shared.is_acks_late(&request);
             if request.delivery_info.redelivered && self.discard_redelivered(&request, late) {
                 continue;
             }
-            self.running += 1;
             if late {
-                self.begin_late(&request);
+                let open = self.open(&request);
+                self.begin(open);
             } else {
-                early.push((self.open(&request), Slot::take(&self.shared)));
+                self.acknowledging += 1;
+                early.push(self.open(&request));
             }
         }
         if !early.is_empty() {
-            tokio::spawn(begin_early(self.shared.clone(), early));
+            tokio::spawn(acknowledge(self.shared.clone(), early));
         }
     }
 
-    fn begin_late(&mut self, request: &Arc<Request>) {
-        let Some(task) = self
-            .shared
-            .handle
-            .tasks
-            .find(&request.headers.task)
-            .cloned()
-        else {
-            return;
-        };
-        let (open, slot) = (self.open(request), Slot::take(&self.shared));
-        tokio::spawn(execute(self.shared.clone(), open, task, slot));
+    fn has_place(&self, ahead: usize) -> bool {
+        let taken = self.running + self.acknowledging + self.acknowledged.len();
+        taken < self.shared.state().concurrency().saturating_add(ahead)
     }
 
-    /// Whether a message that was delivered before has had its run, or too many of them.
+    /// How many are acknowledged beyond the free places: those that have one within a [moment](Dispatcher::MOMENT), and no more than
+    /// are prefetched. Without them, short tasks would wait for the broker's answer most of the time.
+    fn ahead(&self) -> usize {
+        let concurrency = self.shared.state().concurrency();
+        let multiplier = self.shared.app().settings().worker_prefetch_multiplier;
+        let soon = Self::MOMENT.as_nanos() / self.pace.as_nanos().max(1);
+        let soon = usize::try_from(soon).unwrap_or(usize::MAX);
+        concurrency.saturating_mul(soon.min(multiplier as usize))
+    }
+
+    fn begin_acknowledged(&mut self) {
+        while self.running < self.shared.state().concurrency() {
+            let Some(open) = self.acknowledged.pop_front() else {
+                return;
+            };
+            if let Phase::Cold(_) = self.phase {
+                warn!("Task {:?} is dropped: the worker ends", open.request);
+            } else if !self.discard_revoked(&open.request) {
+                self.begin(open);
+            }
+        }
+    }
+
+    fn begin(&mut self, open: Open) {
+        let task = self.shared.handle.tasks.find(&open.request.headers.task);
+        if let Some(task) = task.cloned() {
+            self.running += 1;
+            let (shared, slot) = (self.shared.clone(), Slot::take(&self.shared));
+            tokio::spawn(async move {
+                let request = &open.request;
+                let comes_again = request.delivery_info.redelivered && !request.acknowledged();
+                if !comes_again || may_begin_again(&shared, request).await {
+                    execute(shared, open, task, slot).await;
+                }
+            });
+        }
+    }
+
+    /// Whether a message that was delivered before has had its run, or is having it.
     fn discard_redelivered(&mut self, request: &Arc<Request>, late: bool) -> bool {
         let has_run = if late {
             self.shared.acks.is_unheard(request)
@@ -88,7 +121,7 @@ impl Dispatcher {
                 .add_at(request.clone(), Instant::now() + TWIN_PAUSE);
             return true;
         }
-        late && self.discard_poison(request)
+        false
     }
 
     fn runs(&self, request: &Request) -> bool {
@@ -99,55 +132,60 @@ impl Dispatcher {
                 && matches!(other.stage(), Stage::Active | Stage::Finishing)
         })
     }
+}
 
-    fn discard_poison(&mut self, request: &Arc<Request>) -> bool {
-        let Some(limit) = self.shared.app().settings().worker_delivery_limit else {
-            return false;
-        };
-        let before = request.delivery_info.deliveries.unwrap_or(0);
-        let counted = request.held.counted;
-        let deliveries = if counted { before } else { before + 1 };
-        if counted && deliveries < limit {
-            return false;
+/// Whether a task that was begun before, or may have been, begins once more. That is counted in its message first: should it be the end of
+/// this process, whoever has it next knows. What was only held when its worker died is not counted for it.
+async fn may_begin_again(shared: &Shared, request: &Arc<Request>) -> bool {
+    let Some(limit) = shared.app().settings().worker_delivery_limit else {
+        return true;
+    };
+    let held = &request.held;
+    let before = request.delivery_info.deliveries.unwrap_or(0);
+    let deliveries = before.saturating_add(u32::from(!held.counted));
+    if deliveries >= limit {
+        dead::set_aside_poison(shared, request, deliveries).await;
+        return false;
+    }
+    if held.counted {
+        return true;
+    }
+    let count = deliveries.into();
+    match held.channel.set_header(held.tag, DELIVERIES, &count).await {
+        Ok(true) => true,
+        Ok(false) => {
+            dead::count(shared, request, deliveries).await;
+            false
         }
-        let open = self.open(request);
-        let shared = self.shared.clone();
-        tokio::spawn(async move {
-            if deliveries >= limit {
-                dead::set_aside_poison(&shared, &open.request, deliveries).await;
-            } else {
-                dead::count(&shared, &open.request, deliveries).await;
-            }
-        });
-        true
+        Err(error) => {
+            debug!("Task {request:?} does not begin: {error}");
+            shared.acks.settle_later(request, Fate::Requeue);
+            false
+        }
     }
 }
 
 /// Nothing runs before the broker knows that it is acknowledged.
-async fn begin_early(shared: Arc<Shared>, early: Vec<(Open, Slot)>) {
+async fn acknowledge(shared: Arc<Shared>, early: Vec<Open>) {
     let mut waiting = early;
-    while let Some((first, _)) = waiting.first() {
+    while let Some(first) = waiting.first() {
         let channel = first.request.held.channel.clone();
-        let (group, others): (Vec<_>, Vec<_>) = waiting
+        let (mut group, others): (Vec<_>, Vec<_>) = waiting
             .into_iter()
-            .partition(|(open, _)| Arc::ptr_eq(&open.request.held.channel, &channel));
+            .partition(|open| Arc::ptr_eq(&open.request.held.channel, &channel));
         waiting = others;
-        let tags: Vec<u64> = group
-            .iter()
-            .map(|(open, _)| open.request.held.tag)
-            .collect();
-        if !shared.acks.ack_now(&channel, &tags).await {
+        let asked = group.len();
+        let tags: Vec<u64> = group.iter().map(|open| open.request.held.tag).collect();
+        if shared.acks.ack_now(&channel, &tags).await {
+            group.retain(|open| {
+                open.request.held.acknowledged.store(true, Ordering::SeqCst);
+                // Two that a client sent with one id are two calls; one that the broker brings again is not.
+                shared.begin_once(&open.request) || !open.request.delivery_info.redelivered
+            });
+        } else {
             // The broker delivers them again.
-            continue;
+            group.clear();
         }
-        for (open, slot) in group {
-            open.request.held.acknowledged.store(true, Ordering::SeqCst);
-            let task = shared.handle.tasks.find(&open.request.headers.task);
-            // Two that a client sent with one id are two calls; one that the broker brings again is not.
-            let new = shared.begin_once(&open.request) || !open.request.delivery_info.redelivered;
-            if let Some(task) = task.cloned().filter(|_| new) {
-                tokio::spawn(execute(shared.clone(), open, task, slot));
-            }
-        }
+        let _ = shared.done.send(Done::Acknowledged(asked, group));
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
 use quintette_core::json::escape_key;
 use serde_json::{Map, Value};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::acks::Fate;
 use super::finish::{GaveUp, insist};
@@ -101,7 +102,10 @@ pub(crate) async fn set_aside_poison(shared: &Shared, request: &Arc<Request>, de
             message.headers.remove(DELIVERIES);
             settle(shared, request, message, reason).await;
         }
-        Err(error) => error!("Task {request:?} cannot be set aside: {error}"),
+        Err(error) => {
+            error!("Task {request:?} cannot be set aside, and is rejected: {error}");
+            shared.acks.settle_later(request, Fate::Reject);
+        }
     }
 }
 
@@ -120,16 +124,27 @@ async fn settle(shared: &Shared, request: &Arc<Request>, message: Message, reaso
 
 /// Counts a delivery in the message itself: publishes it again with the number, and acknowledges the old one then.
 pub(crate) async fn count(shared: &Shared, request: &Arc<Request>, deliveries: u32) {
-    let Ok(mut message) = retry::message(request) else {
-        return;
+    let mut message = match retry::message(request) {
+        Ok(message) => message,
+        Err(error) => {
+            error!("Task {request:?} cannot be counted, and is rejected: {error}");
+            return shared.acks.settle_later(request, Fate::Reject);
+        }
     };
     message
         .headers
         .insert(DELIVERIES.to_owned(), deliveries.into());
     let queue = shared.queue(&request.delivery_info.queue);
-    let kept = publish(shared, &message, &Destination::queue(queue)).await;
-    let fate = if kept { Fate::Ack } else { Fate::Requeue };
-    shared.acks.settle_later(request, fate);
+    if publish(shared, &message, &Destination::queue(queue)).await {
+        request.held.acknowledged.store(true, Ordering::SeqCst);
+        // Now, before the new one may begin here. Where the connection is lost, both are there, and one of them is too many.
+        let acknowledged = request.held.channel.ack(&[request.held.tag]).await;
+        if let Err(error) = acknowledged {
+            debug!("Task {request:?} may be delivered twice: {error}");
+        }
+    } else {
+        shared.acks.settle_later(request, Fate::Requeue);
+    }
 }
 
 struct Why<'a> {

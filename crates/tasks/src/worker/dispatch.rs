@@ -32,6 +32,12 @@ pub(crate) struct Dispatcher {
     pub(super) agenda: Agenda,
     pub(super) limits: RateLimits,
     pub(super) running: usize,
+    /// Early tasks that the broker is being asked to acknowledge.
+    pub(super) acknowledging: usize,
+    /// Early tasks that are acknowledged and have no place yet.
+    pub(super) acknowledged: VecDeque<Open>,
+    /// How long a place is taken, on average.
+    pub(super) pace: Duration,
     /// Requests that run or are being finished.
     pub(super) open: usize,
     pub(super) orders: mpsc::UnboundedSender<Order>,
@@ -61,6 +67,9 @@ pub(crate) struct Inputs {
 }
 
 impl Dispatcher {
+    /// How soon after its acknowledgement an early task is to begin.
+    pub(super) const MOMENT: Duration = Duration::from_millis(1);
+
     pub(crate) fn new(
         shared: Arc<Shared>,
         orders: mpsc::UnboundedSender<Order>,
@@ -72,6 +81,9 @@ impl Dispatcher {
             agenda: Agenda::default(),
             limits: RateLimits::default(),
             running: 0,
+            acknowledging: 0,
+            acknowledged: VecDeque::new(),
+            pace: Duration::MAX,
             open: 0,
             orders,
             phase: Phase::Running,
@@ -150,10 +162,25 @@ impl Dispatcher {
     fn note_done(&mut self, done: &mut Vec<Done>) {
         for done in done.drain(..) {
             match done {
-                Done::Slot => self.running = self.running.saturating_sub(1),
+                Done::Slot(taken) => {
+                    self.running = self.running.saturating_sub(1);
+                    self.note_pace(taken);
+                }
+                Done::Acknowledged(asked, requests) => {
+                    self.acknowledging = self.acknowledging.saturating_sub(asked);
+                    self.acknowledged.extend(requests);
+                }
                 Done::Request => self.open = self.open.saturating_sub(1),
             }
         }
+    }
+
+    /// One long task counts at once, and a short one a little.
+    fn note_pace(&mut self, taken: Duration) {
+        self.pace = match self.pace {
+            Duration::MAX => taken,
+            pace => pace.mul_f64(0.9) + taken.mul_f64(0.1),
+        };
     }
 
     /// Takes responsibility for a request until what is spawned is done with it.

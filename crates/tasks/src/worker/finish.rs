@@ -13,7 +13,6 @@ use super::outcome::describe;
 use super::request::{Request, Stop};
 use super::retry;
 use super::shared::{Backoff, Shared};
-use crate::brokers::BrokerErrorKind;
 use crate::canvas;
 use crate::error::{Exception, TaskError};
 use crate::protocol::repr::value_repr;
@@ -299,7 +298,7 @@ pub(crate) async fn store_once(
     results.store(&meta, &request.store_context()).await
 }
 
-/// Tries to send again while the broker is away. What it may have sent before the connection was lost is then sent twice, and never not at all.
+/// Tries to send again while the broker is away, or the store in which chords are counted. What it may have sent before the connection was lost is then sent twice, and never not at all.
 pub(crate) async fn insist<F>(
     shared: &Shared,
     mut send: impl FnMut() -> F,
@@ -310,11 +309,11 @@ where
     let mut backoff = Backoff::default();
     loop {
         match send().await {
-            Err(SendError::Broker(error)) if error.kind() == BrokerErrorKind::Unavailable => {
+            Err(error) if error.is_unavailable() => {
                 if shared.is_cold() {
                     return Err(GaveUp);
                 }
-                warn!("a message is not sent yet: {error}");
+                warn!("what follows from a task is not done yet: {error}");
                 backoff.wait().await;
             }
             other => return Ok(other),

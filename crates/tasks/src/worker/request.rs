@@ -333,10 +333,41 @@ impl Request {
     }
 }
 
-/// As Celery's log names it; on one line, whatever the sender chose for a name.
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (name, id) = (self.name().escape_debug(), self.id().escape_debug());
-        write!(f, "{name}[{id}]")
+        write!(f, "{}[{}]", Shown(self.name()), Shown(self.id()))
+    }
+}
+
+/// A stranger's text in a log: on one line, and not all of it.
+struct Shown<'a>(&'a str);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const LONGEST: usize = 255;
+        let end = self.0.floor_char_boundary(LONGEST);
+        let shown = &self.0[..end];
+        if shown.chars().any(char::is_control) {
+            write!(f, "{}", shown.escape_debug())?;
+        } else {
+            f.write_str(shown)?;
+        }
+        f.write_str(if end < self.0.len() { "..." } else { "" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shown;
+
+    #[test]
+    fn a_name_writes_no_second_line_into_a_log_and_not_a_long_one() {
+        assert_eq!(Shown("shop.add").to_string(), "shop.add");
+        assert_eq!(Shown("a\nb\u{1b}[31m").to_string(), "a\\nb\\u{1b}[31m");
+        let long = "\u{e9}".repeat(1_000_000);
+        assert_eq!(
+            Shown(&long).to_string(),
+            format!("{}...", "\u{e9}".repeat(127))
+        );
     }
 }

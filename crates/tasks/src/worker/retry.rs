@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{SecondsFormat, TimeDelta, Utc};
 use tracing::{error, info};
 
 use super::acks::Fate;
@@ -18,6 +18,9 @@ use crate::error::Exception;
 use crate::protocol::{Body, InvalidBody, JSON, Message};
 use crate::results::{State, TaskMeta};
 use crate::task::TaskOptions;
+
+/// No task is tried again later than after this.
+const CENTURY: Duration = Duration::from_hours(24 * 36_525);
 
 /// Sends the task again, with one more retry; or fails with `cause`, when it has had all of them.
 pub(crate) async fn retry(
@@ -82,10 +85,9 @@ fn delay(options: &TaskOptions, retries: u32) -> Duration {
 
 fn again(request: &Request, retries: u32, delay: Duration) -> Result<Message, InvalidBody> {
     let mut message = message(request)?;
-    let delay = TimeDelta::from_std(delay).unwrap_or(TimeDelta::MAX);
-    let eta = Utc::now()
-        .checked_add_signed(delay)
-        .unwrap_or(DateTime::<Utc>::MAX_UTC);
+    // Longer than a century is a mistake, and beyond the year 9999 nobody could read it.
+    let delay = TimeDelta::from_std(delay.min(CENTURY)).unwrap_or_default();
+    let eta = Utc::now() + delay;
     let headers = &mut message.headers;
     let eta =
         (delay > TimeDelta::zero()).then(|| eta.to_rfc3339_opts(SecondsFormat::Micros, false));

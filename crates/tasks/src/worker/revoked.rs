@@ -33,15 +33,18 @@ impl RevokedIds {
         !self.ids.is_empty() && self.ids.contains(id)
     }
 
-    pub(crate) fn add(&mut self, id: &str, now: SystemTime) {
+    /// `false` where it was known.
+    pub(crate) fn add(&mut self, id: &str, now: SystemTime) -> bool {
         self.forget_old(now);
         let id: Arc<str> = id.into();
-        if self.ids.insert(id.clone()) {
+        let is_new = self.ids.insert(id.clone());
+        if is_new {
             self.order.push_back((now, id));
         }
         while self.order.len() > Self::MOST {
             self.forget_first();
         }
+        is_new
     }
 
     fn forget_old(&mut self, now: SystemTime) {
@@ -63,7 +66,7 @@ impl RevokedIds {
         self.order.iter().map(|(_, id)| &**id)
     }
 
-    /// Reads what [`save`](Self::save) wrote; a file that is not there holds nothing, and a line that is none is skipped.
+    /// Reads what [`Unwritten`] wrote; a file that is not there holds nothing, and a line that is none is skipped.
     pub(crate) fn load(&mut self, path: &Path, now: SystemTime) -> io::Result<()> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -73,42 +76,58 @@ impl RevokedIds {
         for line in text.lines() {
             if let Ok(line) = serde_json::from_str::<Line<'_>>(line)
                 && let Ok(since) = Duration::try_from_secs_f64(line.at)
+                && let Some(at) = SystemTime::UNIX_EPOCH.checked_add(since)
             {
-                self.add(&line.id, SystemTime::UNIX_EPOCH + since);
+                // One of a clock that was ahead would keep all after it.
+                self.add(&line.id, at.min(now));
             }
+            // Also over many restarts the file does not grow for ever.
+            self.appended += 1;
         }
         self.forget_old(now);
         Ok(())
     }
 
-    /// Keeps ids that were added: at the end of the file, which is written anew when it has grown.
-    pub(crate) fn keep(&mut self, path: &Path, added: &[Arc<str>]) -> io::Result<()> {
-        self.appended += added.len();
-        if self.appended > Self::MOST {
-            self.appended = 0;
-            return self.save(path);
+    /// What is to be written of the newest ids, so many of which were added: the end of the file, or all of it anew when it has grown.
+    pub(crate) fn unwritten(&mut self, added: usize) -> io::Result<Unwritten> {
+        self.appended += added;
+        if self.appended > 2 * Self::MOST {
+            self.appended = self.order.len();
+            return lines_of(self.order.iter()).map(Unwritten::Whole);
         }
-        let mut file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)?;
-        let older = self.order.len().saturating_sub(added.len());
-        let newest = self.order.iter().skip(older);
-        let lines = newest.filter(|(_, id)| added.contains(id));
-        // A line that was cut off by a crash must not swallow the next one.
-        file.write_all(b"\n")?;
-        file.write_all(&lines_of(lines)?)?;
-        file.sync_data()
+        let older = self.order.len().saturating_sub(added);
+        lines_of(self.order.iter().skip(older)).map(Unwritten::End)
     }
+}
 
-    /// One line of JSON for each id. The file is replaced as a whole: whoever reads it sees the old one or the new one.
-    pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
-        let text = lines_of(self.order.iter())?;
-        let beside = path.with_extension(format!("{}.new", std::process::id()));
-        let mut file = std::fs::File::create(&beside)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        std::fs::rename(&beside, path)
+/// Lines of the file, one of JSON for each id.
+pub(crate) enum Unwritten {
+    /// Those that come after what is there.
+    End(Vec<u8>),
+    /// All.
+    Whole(Vec<u8>),
+}
+
+impl Unwritten {
+    /// Writes them. A whole file is replaced at once: whoever reads it sees the old one or the new one.
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::End(lines) => {
+                let mut options = std::fs::OpenOptions::new();
+                let mut file = options.create(true).append(true).open(path)?;
+                // A line that was cut off by a crash must not swallow the next one.
+                file.write_all(b"\n")?;
+                file.write_all(lines)?;
+                file.sync_data()
+            }
+            Self::Whole(lines) => {
+                let beside = path.with_extension(format!("{}.new", std::process::id()));
+                let mut file = std::fs::File::create(&beside)?;
+                file.write_all(lines)?;
+                file.sync_all()?;
+                std::fs::rename(&beside, path)
+            }
+        }
     }
 }
 
@@ -164,12 +183,17 @@ mod tests {
         revoked.load(&path, at(0)).unwrap();
         revoked.add("a", at(100));
         revoked.add("b \"quoted\"", at(200));
-        revoked.save(&path).unwrap();
-        revoked.add("c", at(300));
-        revoked.keep(&path, &["c".into()]).unwrap();
+        revoked.unwritten(2).unwrap().write(&path).unwrap();
+        assert!(revoked.add("c", at(300)));
+        assert!(!revoked.add("c", at(300)));
+        revoked.unwritten(1).unwrap().write(&path).unwrap();
 
         let mut text = std::fs::read_to_string(&path).unwrap();
-        text.insert_str(0, "{\"id\": 3\n");
+        // Before 1970, beyond the calendar, and no line at all.
+        text.insert_str(
+            0,
+            "{\"id\": \"x\", \"at\": -1}\n{\"id\": \"y\", \"at\": 1e19}\n{\"id\": 3\n",
+        );
         std::fs::write(&path, text).unwrap();
         let mut again = RevokedIds::default();
         again.load(&path, at(10_850)).unwrap();
@@ -177,5 +201,37 @@ mod tests {
         let mut later = RevokedIds::default();
         later.load(&path, at(10_950)).unwrap();
         assert_eq!(later.iter().collect::<Vec<_>>(), ["b \"quoted\"", "c"]);
+    }
+
+    #[test]
+    fn the_file_is_written_anew_when_it_has_grown_also_over_restarts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker.state");
+        for life in 0..5 {
+            let mut revoked = RevokedIds::default();
+            revoked.load(&path, at(100)).unwrap();
+            for number in 0..30_000 {
+                revoked.add(&format!("{life}-{number}"), at(100));
+            }
+            revoked.unwritten(30_000).unwrap().write(&path).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.lines().count() <= 110_000, "{}", text.lines().count());
+        let mut again = RevokedIds::default();
+        again.load(&path, at(100)).unwrap();
+        assert!(again.contains("4-0") && again.contains("4-29999"));
+        assert_eq!(again.iter().count(), 50_000);
+    }
+
+    #[test]
+    fn an_id_of_a_clock_that_was_ahead_is_forgotten_in_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker.state");
+        std::fs::write(&path, "{\"id\": \"ahead\", \"at\": 4e9}\n").unwrap();
+        let mut revoked = RevokedIds::default();
+        revoked.load(&path, at(100)).unwrap();
+        revoked.add("b", at(200));
+        revoked.add("c", at(10_950));
+        assert_eq!(revoked.iter().collect::<Vec<_>>(), ["b", "c"]);
     }
 }

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 
 use super::acks::Acks;
 use super::handle::WorkerHandle;
@@ -29,8 +30,10 @@ pub(crate) struct Shared {
 
 /// What the loop is told of tasks.
 pub(crate) enum Done {
-    /// Another may run.
-    Slot,
+    /// Another may run: a place was taken for so long.
+    Slot(Duration),
+    /// Of so many early tasks, these are acknowledged and may run.
+    Acknowledged(usize, Vec<Open>),
     /// All is done of a request.
     Request,
 }
@@ -76,17 +79,23 @@ impl Shared {
 }
 
 /// A place among the tasks that run at once; free again when it is dropped, whatever happens to the task.
-pub(crate) struct Slot(mpsc::UnboundedSender<Done>);
+pub(crate) struct Slot {
+    since: Instant,
+    done: mpsc::UnboundedSender<Done>,
+}
 
 impl Slot {
     pub(crate) fn take(shared: &Shared) -> Self {
-        Self(shared.done.clone())
+        Self {
+            since: Instant::now(),
+            done: shared.done.clone(),
+        }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let _ = self.0.send(Done::Slot);
+        let _ = self.done.send(Done::Slot(self.since.elapsed()));
     }
 }
 

@@ -26,6 +26,8 @@ pub struct WorkerState {
     requests: Mutex<HashMap<u64, Arc<Request>>>,
     totals: Mutex<HashMap<String, u64>>,
     revoked: Mutex<RevokedIds>,
+    /// Held while the file of revoked ids is written.
+    writing: Mutex<()>,
     revoked_stamps: Mutex<Map<String, Value>>,
     rates: Mutex<HashMap<String, Rate>>,
     limits: Mutex<HashMap<String, TimeLimits>>,
@@ -54,6 +56,7 @@ impl WorkerState {
             requests: Mutex::default(),
             totals: Mutex::default(),
             revoked: Mutex::default(),
+            writing: Mutex::default(),
             revoked_stamps: Mutex::default(),
             rates: Mutex::default(),
             limits: Mutex::default(),
@@ -152,15 +155,20 @@ impl WorkerState {
     /// It writes a file, so call it from a thread that may wait.
     pub fn revoke(&self, ids: impl IntoIterator<Item = impl AsRef<str>>) {
         let now = SystemTime::now();
+        // Held first and longest, so that what is written later is what was added later.
+        let _one_writes = lock(&self.writing);
         let mut revoked = lock(&self.revoked);
-        let mut added: Vec<Arc<str>> = Vec::new();
+        let mut added = 0;
         for id in ids {
-            revoked.add(id.as_ref(), now);
-            added.push(id.as_ref().into());
+            added += usize::from(revoked.add(id.as_ref(), now));
         }
-        if let Some(file) = &self.file
-            && let Err(error) = revoked.keep(file, &added)
-        {
+        let Some(file) = self.file.as_ref().filter(|_| added > 0) else {
+            return;
+        };
+        let unwritten = revoked.unwritten(added);
+        // Tasks are looked up meanwhile: they do not wait for a disk.
+        drop(revoked);
+        if let Err(error) = unwritten.and_then(|unwritten| unwritten.write(file)) {
             tracing::error!(
                 "worker_state_db {}: the ids of revoked tasks cannot be written, and will be forgotten when this worker ends: {error}",
                 file.display()

@@ -1,7 +1,7 @@
 //! Taking messages, over connections that break.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
@@ -31,6 +31,9 @@ pub(crate) enum Order {
 
 /// How long the broker is waited for while the worker ends.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection that lasted so long was one.
+const STABLE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Taker {
     shared: Arc<Shared>,
@@ -65,12 +68,16 @@ impl Taker {
             match self.consume().await {
                 Ok(mut consumer) => {
                     self.ever_connected = true;
-                    backoff = Backoff::default();
                     info!("Connected to {}", place(&self.shared));
+                    let since = Instant::now();
                     if let End::Stopped = self.take(&mut *consumer).await {
                         return;
                     }
                     drop(consumer);
+                    // A broker that accepts everybody and serves nobody is not asked again and again at once.
+                    if since.elapsed() >= STABLE {
+                        backoff = Backoff::default();
+                    }
                     if !self.pause(backoff.next()).await {
                         return;
                     }
@@ -190,7 +197,13 @@ impl Taker {
     ) -> Option<oneshot::Sender<()>> {
         match order {
             Some(Order::AddQueue(queue, reply)) => {
-                let _ = reply.send(channel.add_queue(&queue).await);
+                let added = channel.add_queue(&queue).await;
+                if added.as_ref().is_err_and(is_refusal) {
+                    // Else no connection from now on could consume anything.
+                    let queues = self.shared.state();
+                    queues.change_queues(|queues| queues.retain(|known| known.name != queue.name));
+                }
+                let _ = reply.send(added);
                 None
             }
             Some(Order::CancelQueue(name, reply)) => {
@@ -215,6 +228,11 @@ impl Taker {
     }
 }
 
+/// Whether asking again will not help.
+fn is_refusal(error: &BrokerError) -> bool {
+    error.kind() != BrokerErrorKind::Unavailable
+}
+
 /// What was on its way when the queues were cancelled goes back at once, and not when the last task has run.
 async fn drain(consumer: &mut dyn Consumer, channel: &Arc<dyn Channel>) {
     let short = Duration::from_millis(50);
@@ -234,6 +252,9 @@ pub(crate) fn place(shared: &Shared) -> String {
         .map(|user| format!("{user}@"))
         .unwrap_or_default();
     let port = info.port.map(|port| format!(":{port}")).unwrap_or_default();
+    if info.transport == "sqla" {
+        return format!("sqla+{}", info.hostname);
+    }
     let path = info.virtual_host.trim_start_matches('/');
     format!("{}://{user}{}{port}/{path}", info.transport, info.hostname)
 }

@@ -4,10 +4,11 @@ use chrono::{TimeDelta, Utc};
 use quintette_tasks::brokers::{
     Broker, ConsumeOptions, Destination, ExchangeKind, Queue, QueueKind,
 };
+use quintette_tasks::{App, SecretUrl, Signature, TaskSettings};
 use serde_json::json;
 
 use crate::support::{
-    broker, consume, is_silent, message, number, numbers, queue, send, tags, take, waiting,
+    broker, consume, is_silent, message, number, numbers, queue, send, shared, tags, take, waiting,
 };
 
 /// As Celery needs it for native delayed delivery: a quorum queue behind an exchange that is not direct.
@@ -24,18 +25,14 @@ fn seconds(count: i64) -> TimeDelta {
 }
 
 #[tokio::test]
-async fn a_quorum_queue_counts_deliveries_and_keeps_the_prefetch() {
+async fn a_quorum_queue_delivers_again_and_keeps_the_prefetch() {
     let broker = broker();
     let mut queue = queue("quorum");
     queue.kind = QueueKind::Quorum;
     send(&broker, &queue, 0..10).await;
     let mut consumer = consume(&broker, &queue, 4).await;
     let taken = take(&mut consumer, 4).await;
-    assert!(
-        taken
-            .iter()
-            .all(|delivery| delivery.deliveries.unwrap_or(0) == 0)
-    );
+    assert!(!taken.iter().any(|delivery| delivery.redelivered));
     assert!(is_silent(&mut consumer).await);
     let channel = consumer.channel();
     channel.requeue(&tags(&taken[..1])).await.unwrap();
@@ -49,7 +46,7 @@ async fn a_quorum_queue_counts_deliveries_and_keeps_the_prefetch() {
         come = consumer.next().await.unwrap();
     }
     let first = come.iter().find(|delivery| number(delivery) == 0).unwrap();
-    assert_eq!(first.deliveries, Some(1));
+    assert!(first.redelivered);
     let headers = &first.message.as_ref().unwrap().headers;
     assert!(!headers.contains_key("x-delivery-count"));
 }
@@ -104,6 +101,30 @@ async fn a_message_with_an_eta_reaches_its_queue_when_it_is_due_and_not_before()
     again.headers.insert("eta".into(), json!(due.to_rfc3339()));
     broker.publish(&again, &to).await.unwrap();
     assert_eq!(numbers(&take(&mut consumer, 1).await), [1]);
+}
+
+#[tokio::test]
+async fn by_settings_a_task_with_a_countdown_waits_in_the_broker() {
+    let name = queue("by-settings").name;
+    let mut settings = TaskSettings::default();
+    settings.broker_url = SecretUrl::new(shared().url());
+    settings.task_default_queue.clone_from(&name);
+    settings.task_default_queue_type = "quorum".to_owned();
+    settings.task_default_exchange_type = "topic".to_owned();
+    let app = App::new(settings).unwrap();
+    let other = app.queue("another");
+    assert!(other.kind == QueueKind::Classic && !other.delayed_delivery);
+
+    let later = Signature::new("shop.later").countdown(Duration::from_secs(4));
+    let sent = Utc::now();
+    app.send(&later).await.unwrap();
+    let broker = broker();
+    let delayed = app.queue(&name);
+    assert_eq!(broker.waiting(&name).await.unwrap(), 0);
+    let mut consumer = consume(&broker, &delayed, 0).await;
+    let taken = take(&mut consumer, 1).await;
+    assert!(Utc::now() > sent + seconds(2), "too early");
+    assert_eq!(taken[0].routing_key, name);
 }
 
 #[tokio::test]

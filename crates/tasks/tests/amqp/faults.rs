@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quintette_tasks::brokers::{AmqpBroker, Broker, BrokerErrorKind, Destination};
+use quintette_tasks::{App, SendError, Signature, TaskSettings};
 use quintette_testkit::servers::{Proxy, RabbitMq};
 
 use crate::support::{
@@ -163,31 +164,41 @@ async fn a_broker_that_is_out_of_memory_still_serves_consumers_and_publishers_ar
     let broker = AmqpBroker::new(&rabbitmq.url()).unwrap();
     let queue = queue("blocked");
     broker.declare(&queue).await.unwrap();
-    let error = broker
-        .publish(&message(0), &Destination::queue(queue.clone()))
-        .await
-        .unwrap_err();
+    let begun = Instant::now();
+    let app = App::with(TaskSettings::default(), Arc::new(broker.clone()), None);
+    let call = Signature::new("any").queue(queue.name.as_str());
+    let SendError::Broker(error) = app.send(&call).await.unwrap_err() else {
+        panic!("it is the broker that takes nothing");
+    };
     assert_eq!(error.kind(), BrokerErrorKind::Unavailable);
     assert!(error.to_string().contains("blocked publishers"), "{error}");
+    // Waited for once, whatever the policy of retries.
+    assert!(begun.elapsed() < Duration::from_secs(55));
     assert!(is_silent(&mut consume(&broker, &queue, 1).await).await);
 }
 
 #[tokio::test]
-async fn a_message_whose_confirmation_is_lost_is_sent_again() {
+async fn a_message_whose_confirmation_is_lost_is_sent_again_where_the_call_says_so() {
     let proxy = Proxy::before(shared().address()).unwrap();
     let through = through(&proxy);
     let queue = queue("unconfirmed");
     send(&through, &queue, 0..1).await;
-    proxy.cut_before_answer_to("\"unconfirmed-one\"");
-    let mut sent = message(1);
-    sent.body = "\"unconfirmed-one\"".into();
-    through
-        .publish(&sent, &Destination::queue(queue.clone()))
-        .await
-        .unwrap();
-    assert_eq!(proxy.answers_cut(), 1);
+    let app = App::with(TaskSettings::default(), Arc::new(through), None);
+    let call = |text: &str| Signature::new(text).queue(queue.name.as_str());
+
+    proxy.cut_before_answer_to("sent-once");
+    let error = app.send(&call("sent-once").without_retry()).await;
+    let SendError::Broker(error) = error.unwrap_err() else {
+        panic!("it is the broker that did not answer");
+    };
+    assert_eq!(error.kind(), BrokerErrorKind::Unavailable);
+    waiting(&broker(), &queue, 2).await;
+
+    proxy.cut_before_answer_to("sent-again");
+    app.send(&call("sent-again")).await.unwrap();
+    assert_eq!(proxy.answers_cut(), 2);
     // The first and the second time: at least once.
-    waiting(&broker(), &queue, 3).await;
+    waiting(&broker(), &queue, 4).await;
 }
 
 /// What publishers and consumers do while a broker is killed and started again.

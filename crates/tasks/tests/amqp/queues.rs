@@ -1,6 +1,6 @@
-use quintette_tasks::brokers::{Broker, BrokerErrorKind, Destination, Exchange};
+use quintette_tasks::brokers::{AmqpBroker, Broker, BrokerErrorKind, Destination, Exchange};
 
-use crate::support::{broker, consume, message, numbers, queue, send, take, waiting};
+use crate::support::{broker, consume, message, numbers, queue, send, shared, take, waiting};
 
 #[tokio::test]
 async fn a_queue_is_declared_by_the_first_message_and_can_be_purged() {
@@ -64,4 +64,27 @@ async fn the_higher_priority_comes_first() {
     }
     let mut consumer = consume(&broker, &queue, 0).await;
     assert_eq!(numbers(&take(&mut consumer, 4).await), [9, 6, 3, 0]);
+}
+
+#[tokio::test]
+async fn what_the_url_gets_wrong_is_refused_and_not_waited_for() {
+    let place = shared().address();
+    for (login, vhost) in [
+        ("guest:hunter2", ""),
+        ("nobody:hunter%32", ""),
+        ("guest:guest", "hunter-no-such-place"),
+    ] {
+        let broker = AmqpBroker::new(&format!("amqp://{login}@{place}/{vhost}")).unwrap();
+        let error = broker.declare(&queue("refused")).await.unwrap_err();
+        assert_eq!(
+            error.kind(),
+            BrokerErrorKind::Refused,
+            "{login} {vhost}: {error}"
+        );
+        let text = format!("{error} {error:?} {broker:?}");
+        assert!(
+            text.contains(&place.to_string()) && !text.contains("hunter2"),
+            "{text}"
+        );
+    }
 }

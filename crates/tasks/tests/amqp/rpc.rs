@@ -113,3 +113,13 @@ async fn a_result_that_comes_while_the_connection_is_lost_is_not() {
     let meta = client.wait("a", Some(LONG)).await.unwrap().unwrap();
     assert_eq!(meta.result.as_str(), "3");
 }
+
+#[tokio::test]
+async fn a_result_that_no_message_can_carry_is_refused_and_not_tried_for_ever() {
+    let long = "x".repeat(300);
+    let (worker, somebody) = (results("worker"), context("somebody"));
+    let answer = answer(&long, State::Success, 7);
+    let sent = worker.store(&answer, &somebody);
+    let error = tokio::time::timeout(LONG, sent).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ResultErrorKind::Refused, "{error}");
+}

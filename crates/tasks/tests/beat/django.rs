@@ -415,3 +415,27 @@ async fn without_use_tz_times_are_those_of_djangos_time_zone() {
         assert_eq!(schedule, Schedule::Clocked(at(expected)), "{tables:?}");
     }
 }
+
+/// A file takes anything for a time, and MySQL dates of zeros.
+#[tokio::test]
+async fn a_row_of_rubbish_is_left_out_and_the_others_are_sent() {
+    let tables = Tables::all().await.remove(0);
+    tables.run(SCHEDULES).await;
+    let rubbish = [
+        ("times", "interval_id, last_run_at", "1, 'yesterday'"),
+        ("bytes", "interval_id, queue", "1, x'ff00fe'"),
+        ("dates", "interval_id, expires", "1, '-9999-99-99'"),
+        ("json", "interval_id, args", "1, '{'"),
+        ("crontab", "crontab_id", "2"),
+        ("none", "queue", "''"),
+        ("two", "interval_id, crontab_id", "1, 1"),
+        ("urgent", "interval_id, priority", "1, 300"),
+    ];
+    for (name, columns, values) in rubbish {
+        tables.run(&task(name, columns, values)).await;
+    }
+    tables.run(&task("good", "interval_id", "1")).await;
+    let entries = tables.store().load().await.unwrap();
+    let names: Vec<_> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["good"]);
+}

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use quintette_tasks::results::{DatabaseResults, ResultBackend, ResultErrorKind, TaskMeta};
+use quintette_tasks::results::{
+    DatabaseResults, ResultBackend, ResultErrorKind, StoreContext, TaskMeta,
+};
 use sqlx::Connection as _;
 
 use crate::{json, mariadb, postgres, store, suite};
@@ -104,4 +106,50 @@ async fn a_database_that_is_not_there_is_an_error_that_passes() {
     let results = open("db+mysql://shop@127.0.0.1:1/shop");
     let error = results.load("x").await.unwrap_err();
     assert_eq!(error.kind(), ResultErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_value_that_a_column_has_no_room_for_is_refused_and_not_tried_for_ever() {
+    let long = TaskMeta::success("x".repeat(1_000), json("1"));
+    let mut odd = TaskMeta::success("odd", json("1"));
+    odd.traceback = Some("a\0b".to_owned());
+    let (postgres, mariadb) = (postgres().await, mariadb().await);
+    for (url, meta) in [(&postgres, &long), (&postgres, &odd), (&mariadb, &long)] {
+        let results = open(&format!("db+{url}"));
+        let stored = results.store(meta, &StoreContext::default()).await;
+        let error = stored.unwrap_err();
+        assert_eq!(error.kind(), ResultErrorKind::Refused, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_of_rubbish_is_corrupt_and_can_be_written_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let results = open(&file(directory.path()));
+    store(&results, &TaskMeta::success("good", json("1"))).await;
+    let options =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(directory.path().join("results.db"));
+    let mut connection = sqlx::SqliteConnection::connect_with(&options)
+        .await
+        .unwrap();
+    for (id, columns, values) in [
+        ("time", "status, date_done", "'FAILURE', 'yesterday'"),
+        ("text", "status", "x'ff00fe'"),
+        ("result", "status, result", "'SUCCESS', x'80ff'"),
+        ("children", "status, children", "'FAILURE', x'80ff'"),
+    ] {
+        let sql =
+            format!("INSERT INTO celery_taskmeta (task_id, {columns}) VALUES ('{id}', {values})");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let error = results.load(id).await.unwrap_err();
+        assert_eq!(error.kind(), ResultErrorKind::Corrupt, "{id}: {error}");
+    }
+    store(&results, &TaskMeta::success("time", json("2"))).await;
+    assert_eq!(
+        results.load("time").await.unwrap().unwrap().result.as_str(),
+        "2"
+    );
 }

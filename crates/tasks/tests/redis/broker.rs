@@ -19,10 +19,7 @@ async fn a_message_is_taken_once_and_acknowledged() {
     let mut consumer = consume(&broker, &["celery"], 4).await.unwrap();
     let taken = take(&mut consumer, 1).await;
     assert_eq!(texts(&taken), ["1"]);
-    assert_eq!(
-        (taken[0].redelivered, taken[0].deliveries),
-        (false, Some(0))
-    );
+    assert!(!taken[0].redelivered);
     assert_eq!(
         (&*taken[0].queue, &*taken[0].routing_key),
         ("celery", "celery")
@@ -168,10 +165,7 @@ async fn a_parked_message_comes_once_when_it_is_due() {
     let again = take(&mut consumer, 1).await;
     assert!(chrono::Utc::now() >= due);
     assert_eq!(texts(&again), ["0"]);
-    assert_eq!(
-        (again[0].redelivered, again[0].deliveries),
-        (false, Some(0))
-    );
+    assert!(!again[0].redelivered);
     channel.ack(&tags(&again)).await.unwrap();
     nothing(&mut consumer, Duration::from_millis(1500)).await;
     assert_eq!(held(&redis).await, 1);

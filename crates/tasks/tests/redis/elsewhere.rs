@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use quintette_core::json::RawJson;
-use quintette_tasks::brokers::{Broker, BrokerErrorKind, RedisBroker};
+use quintette_tasks::brokers::{Broker, BrokerErrorKind, Queue, RedisBroker};
 use quintette_tasks::results::{RedisResults, ResultBackend, StoreContext, TaskMeta};
-use quintette_testkit::servers::{RedisCluster, RedisSentinel};
+use quintette_testkit::servers::{Redis, RedisCluster, RedisSentinel};
 
+use crate::broker::ask;
 use crate::support::*;
 
 #[test]
@@ -109,4 +110,53 @@ async fn all_keys_begin_with_the_prefix() {
             "{key}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_the_url_gets_wrong_is_refused_and_not_waited_for() {
+    let redis = Redis::start().unwrap();
+    let () = ask(&redis, &["CONFIG", "SET", "requirepass", "s3cret/@"]).await;
+    let place = redis.address();
+    for (login, db) in [
+        ("", 0),
+        (":wrong@", 0),
+        ("nobody:s3cret%2F%40@", 0),
+        (":s3cret%2F%40@", 99),
+    ] {
+        let broker = broker(&format!("redis://{login}{place}/{db}"));
+        let error = broker.declare(&Queue::new("celery")).await.unwrap_err();
+        assert_eq!(error.kind(), BrokerErrorKind::Refused, "{error}");
+        let text = format!("{error} {error:?} {broker:?}");
+        assert!(text.contains("URL") && !text.contains("s3cret"), "{text}");
+    }
+    let right = broker(&format!("redis://:s3cret%2F%40@{place}/0"));
+    right.declare(&Queue::new("celery")).await.unwrap();
+}
+
+/// Something that answers as a server does that knows neither RESP3 nor the commands of today.
+#[tokio::test]
+async fn a_redis_of_long_ago_is_told_what_it_is() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut asked = [0; 4096];
+                while let Ok(read @ 1..) = client.read(&mut asked).await {
+                    // Commands are arrays, which begin so.
+                    let commands = asked[..read].split(|byte| *byte == b'\n');
+                    let count = commands.filter(|line| line.starts_with(b"*")).count();
+                    let answer = b"-ERR unknown command 'HELLO'\r\n".repeat(count);
+                    if client.write_all(&answer).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let broker = broker(&format!("redis://{place}/0"));
+    let error = broker.declare(&Queue::new("celery")).await.unwrap_err();
+    assert_eq!(error.kind(), BrokerErrorKind::Configuration, "{error}");
+    assert!(error.to_string().contains("6.2"), "{error}");
 }

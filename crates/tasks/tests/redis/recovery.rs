@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quintette_tasks::brokers::{Broker, RedisBroker};
+use quintette_tasks::brokers::{Broker, BrokerErrorKind, RedisBroker};
 use quintette_testkit::servers::{Proxy, Redis};
 use tokio::time::sleep;
 
@@ -48,7 +48,7 @@ async fn what_a_killed_worker_held_is_taken_by_another_within_seconds() {
 }
 
 #[tokio::test]
-async fn a_message_of_a_dead_worker_says_how_often_it_was_delivered() {
+async fn a_message_of_a_dead_worker_keeps_the_headers_that_it_was_given() {
     let redis = Redis::start().unwrap();
     let broker = broker(&redis.url());
     let mut important = message("1");
@@ -62,15 +62,48 @@ async fn a_message_of_a_dead_worker_says_how_often_it_was_delivered() {
                 let broker = crate::support::broker(&url);
                 let mut consumer = consume(&broker, &["celery"], 1).await.unwrap();
                 let taken = take(&mut consumer, 1).await;
+                let count = (deliveries + 1).into();
+                let channel = consumer.channel();
+                assert!(
+                    channel
+                        .set_header(taken[0].tag, "count", &count)
+                        .await
+                        .unwrap()
+                );
                 std::mem::forget(consumer);
                 taken
             })
             .await;
         doomed.kill();
-        assert_eq!(taken[0].deliveries, Some(deliveries));
         assert_eq!(taken[0].redelivered, deliveries > 0);
         assert_eq!(taken[0].message.as_ref(), Ok(&important));
+        let count = (deliveries + 1).into();
+        important.headers.insert("count".to_owned(), count);
     }
+}
+
+#[tokio::test]
+async fn what_others_have_taken_over_is_claimed_by_nobody_else() {
+    let redis = Redis::start().unwrap();
+    let broker = broker(&redis.url());
+    send_numbers(&broker, "celery", 0..4).await;
+    let mut one = consume(&broker, &["celery"], 4).await.unwrap();
+    let taken = tags(&take(&mut one, 4).await);
+    let channel = one.channel();
+    channel.claim(&taken[..1]).await.unwrap();
+    // As if it had given no sign of life for long, which another worker finds out.
+    let workers: Vec<String> =
+        crate::broker::ask(&redis, &["ZRANGE", "quintette.workers", "0", "-1"]).await;
+    let () = crate::broker::ask(&redis, &["ZADD", "quintette.workers", "0", &workers[0]]).await;
+    let mut other = consume(&broker, &["celery"], 2).await.unwrap();
+    take(&mut other, 2).await;
+    for tags in [&taken[1..2], &taken[2..], &taken[..]] {
+        assert!(channel.claim(tags).await.is_err());
+    }
+    let count = 1.into();
+    assert!(channel.set_header(taken[1], "count", &count).await.is_err());
+    assert_eq!(held(&redis).await, 2);
+    assert_eq!(broker.waiting("celery").await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -92,12 +125,6 @@ async fn a_worker_that_ends_in_order_gives_back_at_once_and_in_order() {
     let expected: Vec<_> = (2..20).map(|n| n.to_string()).collect();
     assert_eq!(texts(&again), expected);
     assert!(again[0].redelivered);
-    // That was nobody's crash.
-    assert!(
-        again
-            .iter()
-            .all(|delivery| delivery.deliveries.unwrap_or(0) == 0)
-    );
     let workers: u64 = crate::broker::ask(&redis, &["ZCARD", "quintette.workers"]).await;
     assert_eq!(workers, 1);
 }
@@ -144,7 +171,6 @@ async fn what_a_python_worker_left_comes_after_the_visibility_timeout() {
     let taken = take(&mut consumer, 1).await;
     assert_eq!(texts(&taken), ["1"]);
     assert!(taken[0].redelivered);
-    assert_eq!(taken[0].deliveries, Some(1));
     consumer.channel().ack(&tags(&taken)).await.unwrap();
     assert_eq!(held(&redis).await, 0);
 }
@@ -230,6 +256,29 @@ async fn a_server_that_is_killed_and_comes_back_has_lost_nothing() {
 }
 
 #[tokio::test]
+async fn a_server_that_takes_nothing_for_now_is_no_reason_to_give_up() {
+    let redis = Redis::start().unwrap();
+    let broker = broker(&redis.url());
+    send(&broker, "celery", ["1".to_owned()]).await;
+    for (setting, refusing, taking) in
+        [("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")]
+    {
+        let set = async |value| {
+            let () = crate::broker::ask(&redis, &["CONFIG", "SET", setting, value]).await;
+        };
+        set(refusing).await;
+        let error = broker
+            .publish(&message("2"), &to("celery"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), BrokerErrorKind::Unavailable, "{error}");
+        set(taking).await;
+    }
+    let mut consumer = consume(&broker, &["celery"], 2).await.unwrap();
+    assert_eq!(texts(&take(&mut consumer, 1).await), ["1"]);
+}
+
+#[tokio::test]
 async fn what_could_not_be_acknowledged_comes_again_soon() {
     let redis = Redis::start().unwrap();
     let proxy = Proxy::before(redis.address()).unwrap();
@@ -263,4 +312,64 @@ async fn a_consumer_that_ends_gives_back_what_nobody_asked_for() {
     assert_eq!(broker.waiting("celery").await.unwrap(), 9);
     channel.ack(&tags(&taken)).await.unwrap();
     assert_eq!(held(&redis).await, 0);
+}
+
+/// Takes a message, stands still until it is told to go on, and says how it is acknowledged then.
+fn stands_still(
+    url: String,
+    go_on: std::sync::mpsc::Receiver<()>,
+) -> std::thread::JoinHandle<[bool; 2]> {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let broker = crate::support::broker(&url);
+            let mut consumer = consume(&broker, &["celery"], 1).await.unwrap();
+            let taken = take(&mut consumer, 1).await;
+            // As if the process were stopped.
+            go_on.recv().unwrap();
+            let channel = consumer.channel();
+            let early = channel.claim(&tags(&taken)).await;
+            let late = channel.ack(&tags(&taken)).await;
+            [early.is_ok(), late.is_ok()]
+        })
+    })
+}
+
+#[tokio::test]
+async fn what_others_took_over_from_a_worker_that_stood_still_does_not_begin_there() {
+    let redis = Redis::start().unwrap();
+    let broker = broker(&redis.url());
+    send(&broker, "celery", ["1".to_owned()]).await;
+    let (go_on, told) = std::sync::mpsc::channel();
+    let still = stands_still(redis.url(), told);
+    until("it is taken", async || held(&redis).await == 1).await;
+    let mut other = consume(&broker, &["celery"], 1).await.unwrap();
+    let taken = take(&mut other, 1).await;
+    assert_eq!(texts(&taken), ["1"]);
+    go_on.send(()).unwrap();
+    assert_eq!(still.join().unwrap(), [false, true]);
+    // It is the other's still.
+    assert_eq!(held(&redis).await, 1);
+    other.channel().claim(&tags(&taken)).await.unwrap();
+    assert_eq!(held(&redis).await, 0);
+}
+
+#[tokio::test]
+async fn of_what_begins_together_none_does_where_one_was_taken_over() {
+    let redis = Redis::start().unwrap();
+    let broker = broker(&redis.url());
+    send(&broker, "celery", ["1".to_owned(), "2".to_owned()]).await;
+    let mut consumer = consume(&broker, &["celery"], 2).await.unwrap();
+    let taken = take(&mut consumer, 2).await;
+    // As a worker in Python restores it.
+    let names: Vec<String> = crate::broker::ask(&redis, &["HKEYS", "unacked"]).await;
+    let () = crate::broker::ask(&redis, &["HDEL", "unacked", &names[0]]).await;
+    let channel = consumer.channel();
+    assert!(channel.claim(&tags(&taken)).await.is_err());
+    assert_eq!(held(&redis).await, 1);
+    channel.requeue(&tags(&taken)).await.unwrap();
+    assert_eq!(take(&mut consumer, 1).await.len(), 1);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use quintette_core::json::RawJson;
 use quintette_tasks::Signature;
+use quintette_tasks::brokers::{Broker, BrokerErrorKind};
 use quintette_tasks::results::{
     ChordPart, ChordProgress, RedisResults, ResultBackend, ResultErrorKind, State, StoreContext,
     TaskMeta,
@@ -206,6 +207,21 @@ async fn a_chord_whose_sender_died_can_be_completed_again() {
 }
 
 #[tokio::test]
+async fn a_chord_whose_body_could_not_be_sent_is_complete_again_at_once() {
+    let redis = Redis::start().unwrap();
+    let results = results(&redis.url());
+    let chords = results.chords().unwrap();
+    chords.set_size("g", 1).await.unwrap();
+    for _ in 0..3 {
+        assert!(matches!(
+            part(&results, 0, State::Success, "1").await,
+            ChordProgress::Complete(_)
+        ));
+        chords.give_back("g");
+    }
+}
+
+#[tokio::test]
 async fn a_group_in_a_chord_is_a_list() {
     let redis = Redis::start().unwrap();
     let results = results(&redis.url());
@@ -227,4 +243,25 @@ async fn a_group_in_a_chord_is_a_list() {
         ("inner".to_owned(), State::Success, json("[1,2]")),
     ];
     assert_eq!(progress, ChordProgress::Complete(expected));
+}
+
+#[tokio::test]
+async fn a_server_without_memory_is_waited_for() {
+    let redis = Redis::start().unwrap();
+    let results = results(&redis.url());
+    let broker = broker(&redis.url());
+    let () = ask(&redis, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    let meta = TaskMeta::success("1", json("1"));
+    let error = results.store(&meta, &StoreContext::default()).await;
+    assert_eq!(
+        error.unwrap_err().kind(),
+        ResultErrorKind::Unavailable,
+        "a result that is not stored yet, and not one that never can be"
+    );
+    let error = broker.publish(&message("1"), &to("celery")).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), BrokerErrorKind::Unavailable);
+    assert!(error.to_string().contains("maxmemory"), "{error}");
+    let () = ask(&redis, &["CONFIG", "SET", "maxmemory", "0"]).await;
+    store(&results, &meta).await;
 }

@@ -168,3 +168,21 @@ async fn many_senders_and_consumers_share_a_file_and_each_message_comes_once() {
     bodies.dedup();
     assert_eq!(bodies.len(), 3 * EACH);
 }
+
+#[tokio::test]
+async fn a_file_that_cannot_be_one_is_told_at_once_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let none = directory.path().join("none");
+    let garbage = directory.path().join("garbage.db");
+    std::fs::write(&garbage, "this is no database, whatever its name says").unwrap();
+    for (path, advice) in [(none.join("tasks.db"), "folder"), (garbage, "another")] {
+        let broker = SqlaBroker::new(&format!("sqla+sqlite:///{}", path.display())).unwrap();
+        let error = broker.declare(&Queue::new("celery")).await.unwrap_err();
+        assert_eq!(error.kind(), BrokerErrorKind::Configuration, "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(advice) && text.contains(&*path.to_string_lossy()),
+            "{text}"
+        );
+    }
+}

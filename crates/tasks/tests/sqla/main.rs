@@ -2,6 +2,7 @@
 
 mod consuming;
 mod crash;
+mod garbage;
 
 use std::path::Path;
 use std::time::Duration;

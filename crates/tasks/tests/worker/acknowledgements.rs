@@ -1,11 +1,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use quintette_tasks::results::State;
 use quintette_tasks::worker::{Context, Shutdown, Tasks, dead};
 use quintette_tasks::{Task, TaskError, TaskOptions};
 
-use crate::site::{Mortal, Site, call, until};
+use crate::site::{Mortal, Running, Site, call, until};
 
 static LATE: Task<(), i64> = Task::new("shop.late", &[]).acks_late();
 static EARLY: Task<(), i64> = Task::new("shop.early", &[]);
@@ -80,6 +81,63 @@ async fn what_a_killed_worker_held_and_had_not_begun_runs_elsewhere() {
         assert_eq!(site.result(id).await, "1");
     }
     second.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_behind_long_tasks_is_not_acknowledged() {
+    let site = Site::memory();
+    let begun = Arc::new(AtomicUsize::new(0));
+    let tasks = {
+        let begun = begun.clone();
+        Tasks::new().with(&EARLY, move |_: Context, ()| {
+            let before = begun.fetch_add(1, Ordering::SeqCst);
+            async move {
+                match before {
+                    0 => tokio::time::sleep(Duration::from_millis(20)).await,
+                    _ => std::future::pending().await,
+                }
+                Ok(1)
+            }
+        })
+    };
+    let worker = Mortal::start(site.worker(tasks).concurrency(1));
+    for number in 0..5 {
+        let id = number.to_string();
+        site.send(call("shop.early", ()).id(&id)).await;
+    }
+    until("three are held behind the second", async || {
+        begun.load(Ordering::SeqCst) == 2 && worker.handle.state.reserved().len() == 3
+    })
+    .await;
+    let reserved = worker.handle.state.reserved();
+    assert!(reserved.iter().all(|request| !request.acknowledged()));
+    worker.kill();
+}
+
+#[tokio::test]
+async fn short_tasks_are_acknowledged_ahead_and_a_warm_shutdown_loses_none() {
+    let site = Site::memory();
+    let ran = Arc::new(AtomicUsize::new(0));
+    let tasks = {
+        let ran = ran.clone();
+        Tasks::new().with(&EARLY, move |_: Context, ()| {
+            ran.fetch_add(1, Ordering::SeqCst);
+            async { Ok(1) }
+        })
+    };
+    let ids: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
+    for id in &ids {
+        site.send(call("shop.early", ()).id(id)).await;
+    }
+    let first = Running::start(site.worker(tasks.clone()).concurrency(1));
+    until("some have run", async || ran.load(Ordering::SeqCst) > 20).await;
+    first.stop().await;
+    let second = Running::start(site.worker(tasks).concurrency(1));
+    for id in &ids {
+        assert_eq!(site.result(id).await, "1");
+    }
+    second.stop().await;
+    assert_eq!(ran.load(Ordering::SeqCst), ids.len());
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ static LATE: Task<(), i64> = Task::new("shop.late", &[]).acks_late();
 
 /// The broker in memory behind a line that can be cut.
 #[derive(Clone, Debug, Default)]
-struct Line {
+pub(crate) struct Line {
     broker: MemoryBroker,
     down: Arc<AtomicBool>,
     cut: Arc<Notify>,
@@ -42,12 +42,12 @@ impl Line {
         Ok(())
     }
 
-    fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.down.store(true, Ordering::SeqCst);
         self.cut.notify_waiters();
     }
 
-    fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.down.store(false, Ordering::SeqCst);
     }
 }
@@ -321,4 +321,22 @@ async fn a_late_task_is_acknowledged_after_its_result_is_stored_however_long_tha
     worker.ended().await.unwrap();
     assert_eq!(site.state(&id).await, State::Success);
     assert_eq!(site.waiting("celery").await, 0);
+}
+
+#[tokio::test]
+async fn a_broker_that_accepts_and_fails_at_once_is_asked_less_and_less_often() {
+    let line = Line::default();
+    let site = site(&line);
+    let worker = site.start(Tasks::new().with_any("shop.quick", |_, _| async { Ok(1) }));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(3);
+    while tokio::time::Instant::now() < deadline {
+        // Whoever is connected is cut off.
+        line.cut.notify_waiters();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let attempts = line.prefetches.lock().unwrap().len();
+    assert!(attempts <= 10, "{attempts} connections in three seconds");
+    let id = site.send(call("shop.quick", ())).await;
+    assert_eq!(site.result(&id).await, "1");
+    worker.stop().await;
 }

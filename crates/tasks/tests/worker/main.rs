@@ -4,6 +4,8 @@ mod acknowledgements;
 mod bad_input;
 mod basics;
 mod broken;
+#[cfg(feature = "redis")]
+mod chords;
 mod limits;
 mod orders;
 #[cfg(feature = "amqp")]

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use quintette_tasks::Task;
 use quintette_tasks::results::State;
 use quintette_tasks::worker::{Context, Tasks};
 use serde_json::json;
 
-use crate::site::{Running, Site, call, until};
+use crate::site::{PATIENCE, Running, Site, call, until};
 
 static SLOW: Task<(), i64> = Task::new("shop.slow", &[]);
 
@@ -134,5 +135,67 @@ async fn queues_are_added_and_cancelled_while_the_worker_runs() {
         .await;
     site.ready("again").await;
     assert_eq!(site.waiting("celery").await, 1);
+    worker.stop().await;
+}
+
+async fn told(site: &Site, method: &str, arguments: serde_json::Value) -> serde_json::Value {
+    let serde_json::Value::Object(arguments) = arguments else {
+        unreachable!()
+    };
+    let mut control = site
+        .app()
+        .control()
+        .destination(["w1@test"])
+        .timeout(PATIENCE);
+    for (name, value) in arguments {
+        control = control.argument(name, value);
+    }
+    let mut answers = control.ask(method).await.unwrap();
+    answers.swap_remove("w1@test").unwrap()
+}
+
+#[tokio::test]
+async fn rubbish_from_remote_control_changes_nothing_and_is_answered() {
+    let site = Site::memory();
+    let worker = site.start(hangs(&Arc::default()));
+    let state = worker.handle.state.clone();
+    let limits = json!({"task_name": "shop.slow", "rate_limit": "5/m"});
+    until("remote control listens", async || {
+        let ping = site.app().control().timeout(Duration::from_millis(100));
+        !ping.ask("ping").await.unwrap().is_empty()
+    })
+    .await;
+    assert!(told(&site, "rate_limit", limits).await["ok"].is_string());
+    for (method, arguments) in [
+        ("pool_grow", json!({"n": "many"})),
+        ("pool_grow", json!({"n": -3})),
+        ("pool_grow", json!({"n": u64::MAX})),
+        ("pool_shrink", json!({"n": -1})),
+        (
+            "rate_limit",
+            json!({"task_name": "shop.slow", "rate_limit": ["0"]}),
+        ),
+        (
+            "rate_limit",
+            json!({"task_name": "shop.slow", "rate_limit": "often"}),
+        ),
+        ("rate_limit", json!({"task_name": 5, "rate_limit": 0})),
+        ("time_limit", json!({"task_name": "no.such", "hard": 1e308})),
+        ("revoke", json!({"task_id": {"a": 1}})),
+        ("revoke_by_stamped_headers", json!({"headers": 7})),
+        ("add_consumer", json!({"queue": null})),
+        ("cancel_consumer", json!({})),
+        ("no_such_command", json!({})),
+    ] {
+        let answer = told(&site, method, arguments.clone()).await;
+        assert!(
+            answer["error"].is_string(),
+            "{method} {arguments}: {answer}"
+        );
+    }
+    assert_eq!(state.concurrency(), 4);
+    assert_eq!(state.queues().len(), 1);
+    assert!(state.rate("shop.slow").unwrap().interval().is_some());
+    assert!(state.revoked().is_empty());
     worker.stop().await;
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quintette_tasks::TaskSettings;
-use quintette_tasks::brokers::AmqpBroker;
+use quintette_tasks::brokers::{AmqpBroker, BrokerErrorKind};
 use quintette_tasks::results::MemoryResults;
+use quintette_tasks::worker::Tasks;
 use quintette_testkit::servers::{Proxy, RabbitMq};
 
 use crate::scenes;
-use crate::site::Site;
+use crate::site::{Site, call, until};
 
 fn site(url: &str) -> Site {
     Site {
@@ -47,4 +48,40 @@ async fn on_rabbitmq_a_worker_keeps_its_promises() {
     })
     .await;
     scenes::a_warm_shutdown_gives_back_what_has_not_begun(&site(&url)).await;
+    a_queue_that_is_refused_does_not_keep_a_worker_from_reconnecting(&url, &proxy).await;
+}
+
+/// A queue that exists with other arguments is refused by the broker, whenever it is asked.
+async fn a_queue_that_is_refused_does_not_keep_a_worker_from_reconnecting(
+    url: &str,
+    proxy: &Proxy,
+) {
+    let direct = site(url);
+    let behind = url.replace(
+        &url[url.rfind('@').unwrap() + 1..url.rfind('/').unwrap()],
+        &proxy.address().to_string(),
+    );
+    let site = Site {
+        results: direct.results.clone(),
+        ..site(&behind)
+    };
+    let mut other = site.app().queue("of-others");
+    other.max_priority = Some(9);
+    direct.broker.declare(&other).await.unwrap();
+    let worker = site.start(Tasks::new().with_any("shop.quick", |_, _| async { Ok(1) }));
+    let handle = worker.handle.clone();
+    until("it takes from its queue", async || {
+        handle.state.queues().len() == 1
+    })
+    .await;
+    let first = direct.send(call("shop.quick", (1,))).await;
+    direct.result(&first).await;
+    let refused = handle.add_queue(site.app().queue("of-others")).await;
+    assert_eq!(refused.unwrap_err().kind(), BrokerErrorKind::Refused);
+    proxy.cut();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    proxy.heal();
+    let second = direct.send(call("shop.quick", (2,))).await;
+    direct.result(&second).await;
+    worker.stop().await;
 }

@@ -158,7 +158,8 @@ fn environment(directory: &Path, [port, nodes, names]: [u16; 3]) -> Vec<OsString
         variable("ERL_EPMD_PORT", &names),
         variable(
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-            &"-kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
+            // Channels look once a second, and not once a minute, for what is held for longer than a `consumer_timeout`.
+            &"-kernel inet_dist_use_interface {127,0,0,1} -rabbit channel_tick_interval 1000 +S 2:2",
         ),
         // The script becomes the server: else it starts it, and a signal to the one would not be one to the other.
         variable("RUNNING_UNDER_SYSTEMD", &"true"),

@@ -65,8 +65,21 @@ struct CrontabRow {
 }
 
 impl PeriodicTask {
-    /// The row, of [`COLUMNS`].
+    /// The row, of [`COLUMNS`]; of one that no Django writes there is a line in the log.
     pub(super) fn read(row: Vec<Value>, times: Times) -> Option<Self> {
+        let name = row.first().cloned().and_then(Value::text);
+        let is_readable = !row.iter().any(Value::is_unreadable);
+        let read = is_readable.then(|| Self::of(row, times)).flatten();
+        if read.is_none() {
+            tracing::error!(
+                entry = name,
+                "a periodic task is left out: its row holds what its columns do not allow"
+            );
+        }
+        read
+    }
+
+    fn of(row: Vec<Value>, times: Times) -> Option<Self> {
         let mut row = row.into_iter();
         let mut next = || row.next();
         Some(Self {

@@ -17,6 +17,9 @@ pub(super) fn failure(server: &Server, doing: &str, error: lapin::Error) -> Brok
         Some(AMQPSoftError::PRECONDITIONFAILED) if what.contains("inequivalent") => {
             "; declare it as it is, or delete it first"
         }
+        _ if what.starts_with("ACCESS_REFUSED - Login") => {
+            "; look at the user and the password of broker_url"
+        }
         _ => "",
     };
     BrokerError::new(kind(&error), format!("{server}: {doing}: {what}{advice}")).with_source(error)

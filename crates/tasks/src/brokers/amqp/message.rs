@@ -107,10 +107,8 @@ pub(super) fn delivery(
     delayed::restore(&mut delivery, queue);
     delivery.message = match headers {
         Ok(mut headers) => {
-            let count = headers.remove(DELIVERY_COUNT);
-            delivery.deliveries = count
-                .and_then(|count| count.as_u64())
-                .and_then(|count| count.try_into().ok());
+            // A quorum queue counts each delivery, also of what was held for long and never begun.
+            headers.remove(DELIVERY_COUNT);
             Ok(message(headers, &given.properties, given.data))
         }
         Err(reason) => Err(Malformed {

@@ -41,8 +41,8 @@ use url::Server;
 /// every 10 seconds (`?heartbeat=` in the URL), and counts as lost when nothing came for 20.
 ///
 /// A message is handed over when a queue has it: one that no queue takes is an error, unless it
-/// [may be dropped](Destination::may_be_dropped). After a connection was lost, publishing is tried three times again within a second, and may then
-/// happen twice.
+/// [may be dropped](Destination::may_be_dropped). Where the connection is lost before the confirmation comes, that is an error, and a queue may have
+/// the message nevertheless: whether to send it again is for the caller to say, as [`App::send`](crate::App::send) does by its retry policy.
 ///
 /// Queues with [`delayed_delivery`](Queue::delayed_delivery) that are bound to an exchange which is not direct get Celery's native delayed
 /// delivery: a message whose header `eta` is still to come is published to `celery_delayed_27`, and reaches the queue when it is due.

@@ -15,18 +15,14 @@ use super::link::{Connected, Link};
 use super::message::{fits, properties, short};
 use super::{declare, delayed};
 
-/// How long handing over a message may take in all. A broker that is out of memory or disk takes none until it has room.
+/// How long handing over a message may take. A broker that is out of memory or disk takes none until it has room.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// After a connection was lost, before each further try. Celery's `task_publish_retry_policy`.
-const RETRIES: [Duration; 3] = [
-    Duration::ZERO,
-    Duration::from_millis(200),
-    Duration::from_millis(400),
-];
 
 /// How many channels are open at once, one for each address.
 const MOST_CHANNELS: usize = 256;
+
+/// How many queues and exchanges are known to exist; strangers name some (the replies to their commands).
+const REMEMBERED: usize = 4096;
 
 /// Hands messages over, all on one connection.
 #[derive(Debug)]
@@ -49,10 +45,11 @@ struct Session {
     parking: RwLock<HashSet<String>>,
 }
 
-/// Why a message was not handed over, and whether to try again.
+/// Why a message was not handed over.
 struct Refused {
     error: BrokerError,
-    again: bool,
+    /// Whether its queue or exchange was deleted since it was declared here: no queue has the message, for certain.
+    is_missing: bool,
 }
 
 impl Publisher {
@@ -97,16 +94,11 @@ impl Publisher {
 
     async fn send(&self, message: &Message, to: &Destination) -> Result<(), BrokerError> {
         let attempts = async {
-            let mut retries = RETRIES.iter();
-            loop {
-                match self.attempt(message, to).await {
-                    Ok(()) => return Ok(()),
-                    Err(Refused { error, again }) => match retries.next() {
-                        Some(wait) if again => sleep(*wait).await,
-                        _ => return Err(error),
-                    },
-                }
+            let mut attempt = self.attempt(message, to).await;
+            if attempt.as_ref().is_err_and(|refused| refused.is_missing) {
+                attempt = self.attempt(message, to).await;
             }
+            attempt.map_err(|refused| refused.error)
         };
         match timeout(PATIENCE, attempts).await {
             Ok(result) => result,
@@ -142,12 +134,10 @@ impl Publisher {
             Ok(confirmation) => Err(Refused::by_the_broker(&session, to, &confirmation)),
             Err(error) => {
                 session.forget(&channel);
-                let again = is_missing(&error);
-                let error = session
-                    .link
-                    .failure(&format!("publishing to {}", address(to)), error);
-                let again = again || error.kind() == BrokerErrorKind::Unavailable;
-                Err(Refused { error, again })
+                let is_missing = is_missing(&error);
+                let doing = format!("publishing to {}", address(to));
+                let error = session.link.failure(&doing, error);
+                Err(Refused { error, is_missing })
             }
         }
     }
@@ -329,16 +319,17 @@ impl Refused {
         }
         Self {
             error: BrokerError::new(kind, what),
-            // The queue was deleted since it was declared.
-            again: unroutable && to.declare.is_some(),
+            is_missing: unroutable && to.declare.is_some(),
         }
     }
 }
 
 impl From<BrokerError> for Refused {
     fn from(error: BrokerError) -> Self {
-        let again = error.kind() == BrokerErrorKind::Unavailable;
-        Self { error, again }
+        Self {
+            error,
+            is_missing: false,
+        }
     }
 }
 
@@ -373,8 +364,9 @@ fn contains<T: Eq + std::hash::Hash>(known: &RwLock<HashSet<T>>, item: &T) -> bo
 }
 
 fn insert<T: Eq + std::hash::Hash>(known: &RwLock<HashSet<T>>, item: T) {
-    known
-        .write()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(item);
+    let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+    if known.len() >= REMEMBERED {
+        known.clear();
+    }
+    known.insert(item);
 }

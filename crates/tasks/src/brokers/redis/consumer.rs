@@ -321,7 +321,7 @@ fn delivery(tag: u64, queue: Arc<str>, raw: &[u8]) -> Delivery {
         exchange: read.exchange,
         routing_key: read.routing_key,
         redelivered: read.redelivered,
-        deliveries: read.deliveries,
+        deliveries: None,
         message: read.message,
     }
 }

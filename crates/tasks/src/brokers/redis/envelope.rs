@@ -6,7 +6,7 @@ use std::io::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use quintette_core::json::{RawJson, parse_object, write_object};
+use quintette_core::json::{RawJson, escape_key, parse_object, write_object};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -14,9 +14,6 @@ use uuid::Uuid;
 use super::keys::step;
 use crate::brokers::Malformed;
 use crate::protocol::{Message, Properties};
-
-/// How often a message was delivered and not acknowledged: a header that is ours.
-const DELIVERIES: &str = "x-delivery-count";
 
 /// The header by which kombu tells that it delivers again.
 const REDELIVERED: &str = "redelivered";
@@ -84,7 +81,6 @@ pub(super) struct Envelope {
     pub(super) exchange: String,
     pub(super) routing_key: String,
     pub(super) redelivered: bool,
-    pub(super) deliveries: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -126,14 +122,10 @@ pub(super) fn read(raw: &[u8]) -> Envelope {
     let is_true = |value: &Value| value.as_bool() == Some(true);
     let redelivered = headers.remove(REDELIVERED).as_ref().is_some_and(is_true)
         || detail(REDELIVERED).is_some_and(is_true);
-    let counted = headers.remove(DELIVERIES);
-    let counted = counted.and_then(|count| u32::try_from(count.as_u64()?).ok());
     Envelope {
         exchange: text("exchange"),
         routing_key: text("routing_key"),
         redelivered,
-        // A worker in Python does not count.
-        deliveries: counted.or((!redelivered).then_some(0)),
         message: Ok(Message {
             headers,
             properties: read_properties(properties),
@@ -173,7 +165,6 @@ fn malformed(raw: &[u8], reason: String) -> Envelope {
         exchange: String::new(),
         routing_key: String::new(),
         redelivered: false,
-        deliveries: None,
     }
 }
 
@@ -200,23 +191,20 @@ pub(super) fn step_of(raw: &RawJson) -> u8 {
     )
 }
 
-/// The message as it is delivered again; one more time where `counts`. The rest of it keeps its text.
-pub(super) fn redelivered(raw: &RawJson, counts: bool) -> Option<String> {
+/// The message with another value of a header. The rest of it keeps its text.
+pub(super) fn with_header(raw: &RawJson, name: &str, value: RawJson) -> Option<RawJson> {
     let mut message = parse_object(raw.as_str().as_bytes()).ok()?;
-    let yes = RawJson::from_value(&true).ok()?;
-
     let mut headers = parse_object(message.get("headers")?.as_str().as_bytes()).ok()?;
-    headers.insert(REDELIVERED.into(), yes.clone());
-    if counts {
-        let counted = headers.get(DELIVERIES);
-        let counted: u32 = counted
-            .and_then(|count| count.deserialize().ok())
-            .unwrap_or(0);
-        let count = RawJson::from(i64::from(counted.saturating_add(1)));
-        headers.insert(DELIVERIES.into(), count);
-    }
+    headers.insert(escape_key(name).into(), value);
     message.insert("headers".into(), object(&headers)?);
+    object(&message)
+}
 
+/// The message as it is delivered again. The rest of it keeps its text.
+pub(super) fn redelivered(raw: &RawJson) -> Option<String> {
+    let yes = RawJson::from_value(&true).ok()?;
+    let raw = with_header(raw, REDELIVERED, yes.clone())?;
+    let mut message = parse_object(raw.as_str().as_bytes()).ok()?;
     let mut properties = parse_object(message.get("properties")?.as_str().as_bytes()).ok()?;
     if let Some(info) = properties.get("delivery_info")
         && let Ok(mut info) = parse_object(info.as_str().as_bytes())
@@ -251,20 +239,30 @@ mod tests {
         assert_eq!(read.message, Ok(message()));
         assert_eq!(read.routing_key, "celery");
         assert!(!read.redelivered);
-        assert_eq!(read.deliveries, Some(0));
     }
 
     #[test]
-    fn a_message_delivered_again_says_so_and_is_counted() {
+    fn a_message_delivered_again_says_so() {
         let raw = String::from_utf8(write(&message(), "", "celery")).unwrap();
         let raw = RawJson::parse(&raw).unwrap();
-        let once = RawJson::parse(&redelivered(&raw, true).unwrap()).unwrap();
-        let twice = redelivered(&once, true).unwrap();
+        let once = RawJson::parse(&redelivered(&raw).unwrap()).unwrap();
+        let twice = redelivered(&once).unwrap();
         let read = read(twice.as_bytes());
         assert!(read.redelivered);
-        assert_eq!(read.deliveries, Some(2));
         assert_eq!(read.message, Ok(message()));
         assert_eq!(step_of(&raw), 6);
+    }
+
+    #[test]
+    fn a_header_of_a_message_can_be_changed() {
+        let raw = String::from_utf8(write(&message(), "", "celery")).unwrap();
+        let mut changed = RawJson::parse(&raw).unwrap();
+        for count in 1..3 {
+            changed = with_header(&changed, "count", RawJson::from(count)).unwrap();
+        }
+        let mut expected = message();
+        expected.headers.insert("count".into(), 2.into());
+        assert_eq!(read(changed.as_str().as_bytes()).message, Ok(expected));
     }
 
     #[test]

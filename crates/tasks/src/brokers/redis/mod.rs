@@ -34,8 +34,7 @@ use crate::redis::{Failure, FailureKind, Link, Place};
 ///
 /// A message that was taken is kept in `unacked` until it is acknowledged, as kombu keeps it. While its worker lives, its lease is renewed, so
 /// that a task may take longer than `visibility_timeout`. When a worker has given no sign of life for 15 seconds, another one of these
-/// puts back what it held; where there are workers in Python alone, they do so after `visibility_timeout`. A message that comes
-/// again so carries the header `x-delivery-count`.
+/// puts back what it held; where there are workers in Python alone, they do so after `visibility_timeout`.
 ///
 /// # Where it is
 ///

@@ -4,7 +4,7 @@ use quintette_core::json::{RawJson, parse_array};
 use redis::Value;
 use tracing::warn;
 
-use super::scripts::{DUE, RESTORE};
+use super::scripts::{CHANGE, DUE, RESTORE};
 use super::{Core, count, envelope};
 use crate::redis::Failure;
 
@@ -119,6 +119,32 @@ impl Core {
         Ok(())
     }
 
+    /// Changes a header of a message that is held; `false` where it is not held any more.
+    pub(super) async fn set_header(
+        &self,
+        tag: &str,
+        name: &str,
+        value: RawJson,
+    ) -> Result<bool, Failure> {
+        let mut commands = redis::pipe();
+        commands.cmd("HGET").arg(&self.keys.unacked).arg(tag);
+        let found = self.link.pipeline_again(&commands).await?.pop();
+        let Some(Value::BulkString(record)) = found else {
+            return Ok(false);
+        };
+        let changed = std::str::from_utf8(&record).ok().and_then(|record| {
+            let (raw, exchange, key) = read(record)?;
+            let raw = envelope::with_header(&raw, name, value)?;
+            let (exchange, key) = (RawJson::from(&*exchange), RawJson::from(&*key));
+            Some(format!("[{raw},{exchange},{key}]"))
+        });
+        let changed = changed.ok_or_else(Failure::unexpected)?;
+        let keys = [self.keys.unacked.as_bytes()];
+        let arguments = [tag.as_bytes(), &record, changed.as_bytes()];
+        let done = self.link.script_again(&CHANGE, &keys, &arguments).await?;
+        Ok(count(&done)? == 1)
+    }
+
     /// What a record says: `[message, exchange, routing_key]`.
     async fn returning(
         &self,
@@ -147,8 +173,7 @@ impl Core {
         let step = envelope::step_of(&raw);
         let again = match reason {
             Reason::Due if tag.starts_with(PARKED) => None,
-            Reason::Due | Reason::Lost => envelope::redelivered(&raw, true),
-            Reason::Returned => envelope::redelivered(&raw, false),
+            Reason::Due | Reason::Lost | Reason::Returned => envelope::redelivered(&raw),
         };
         Ok(Returning {
             tag,

@@ -54,6 +54,28 @@ return taken
     )
 });
 
+/// Acknowledges messages that are all still held, else none; returns whether. Keys: `unacked`, its index, the workers. Arguments: the
+/// worker's two names; 1 where the same was asked before and had no answer; the tags.
+pub(super) static CLAIM: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local held = 0
+for at = 4, #ARGV do held = held + redis.call('HEXISTS', KEYS[1], ARGV[at]) end
+if held == 0 and ARGV[3] == '1' then
+  -- That was done then, unless the worker is dead: others have put all back.
+  local beat = redis.call('ZSCORE', KEYS[3], ARGV[1]) or redis.call('ZSCORE', KEYS[3], ARGV[2])
+  return (beat and tonumber(beat) > 0) and 1 or 0
+end
+if held < #ARGV - 3 then return 0 end
+for at = 4, #ARGV do
+  redis.call('HDEL', KEYS[1], ARGV[at])
+  redis.call('ZREM', KEYS[2], ARGV[at])
+end
+return 1
+",
+    )
+});
+
 /// Puts messages back. Keys: `unacked`, its index, the lists. Arguments: the visibility timeout, where only what is due by it is to be put
 /// back, else nothing; then of each its tag, its text, the number of lists and their places among the keys.
 pub(super) static RESTORE: LazyLock<Script> = LazyLock::new(|| {
@@ -112,6 +134,19 @@ redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('HSET', KEYS[1], ARGV[2], record)
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
+return 1
+",
+    )
+});
+
+/// Changes the record of `ARGV[1]` from `ARGV[2]` to `ARGV[3]`; returns whether it is that now.
+pub(super) static CHANGE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local record = redis.call('HGET', KEYS[1], ARGV[1])
+if record == ARGV[3] then return 1 end
+if record ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
 ",
     )

@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use quintette_core::json::RawJson;
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::restore::{PARKED, Reason};
-use super::scripts::PARK;
-use super::{Core, bindings, error};
+use super::scripts::{CLAIM, PARK};
+use super::watch::closed;
+use super::{Core, bindings, count, error};
 use crate::brokers::{BrokerError, Channel, Delivery, ExchangeKind, Queue};
 use crate::redis::{Connection, Failure};
 
@@ -213,6 +216,30 @@ impl Session {
         self.core.link.pipeline_again(&commands).await.map(drop)
     }
 
+    /// A worker that stood still may have been called dead meanwhile, and what it held be with others.
+    async fn take_out(&self, tags: &[u64]) -> Result<(), Failure> {
+        let names = self.names(tags);
+        if names.is_empty() {
+            return Ok(());
+        }
+        let keys = &self.core.keys;
+        let keys = [&keys.unacked, &keys.unacked_index, &keys.workers].map(String::as_bytes);
+        let closed = closed(&self.worker);
+        let claim = async |again: &[u8]| {
+            let mut arguments = vec![self.worker.as_bytes(), closed.as_bytes(), again];
+            arguments.extend(names.iter().map(String::as_bytes));
+            self.core.link.script(&CLAIM, &keys, &arguments).await
+        };
+        let claimed = match claim(b"0").await {
+            Err(failure) if failure.ends_connection => claim(b"1").await?,
+            answer => answer?,
+        };
+        if count(&claimed)? == 1 {
+            return Ok(());
+        }
+        Err(taken_over())
+    }
+
     pub(super) async fn give_back(&self, tags: &[u64]) -> Result<(), Failure> {
         let mut tags = tags.to_vec();
         // The oldest is put back last, and is the first to be taken.
@@ -255,6 +282,11 @@ impl Channel for Session {
         done.map_err(|failure| error("acknowledge", failure))
     }
 
+    async fn claim(&self, tags: &[u64]) -> Result<(), BrokerError> {
+        let done = self.release(tags, self.take_out(tags).await);
+        done.map_err(|failure| error("acknowledge", failure))
+    }
+
     async fn requeue(&self, tags: &[u64]) -> Result<(), BrokerError> {
         let done = self.release(tags, self.give_back(tags).await);
         done.map_err(|failure| error("requeue", failure))
@@ -290,6 +322,19 @@ impl Channel for Session {
         Ok(true)
     }
 
+    async fn set_header(&self, tag: u64, name: &str, value: &Value) -> Result<bool, BrokerError> {
+        let value = RawJson::from_value(value).map_err(|_| Failure::unexpected());
+        let changed = match value {
+            Ok(value) => self.core.set_header(&self.name(tag), name, value).await,
+            Err(failure) => Err(failure),
+        };
+        match changed {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(error("change a header", taken_over())),
+            Err(failure) => Err(error("change a header", failure)),
+        }
+    }
+
     async fn set_prefetch(&self, prefetch: u32) -> Result<(), BrokerError> {
         self.lock().prefetch = prefetch;
         self.news.notify_one();
@@ -310,6 +355,10 @@ impl Channel for Session {
             _ => Ok(()),
         }
     }
+}
+
+fn taken_over() -> Failure {
+    Failure::unavailable("others have taken over what this worker held")
 }
 
 /// In order, nothing is left behind: what is held goes back at once.

@@ -69,6 +69,11 @@ pub(super) async fn watch(session: Weak<Session>, visibility: Duration) {
     }
 }
 
+/// The name of a worker that takes no more and may still acknowledge.
+pub(super) fn closed(worker: &str) -> String {
+    format!("{worker}.")
+}
+
 fn heard(done: Result<(), Failure>, doing: &str) {
     if let Err(failure) = done {
         debug!(target: "quintette::tasks", %failure, "could not {doing}; trying again");
@@ -77,7 +82,7 @@ fn heard(done: Result<(), Failure>, doing: &str) {
 
 impl Session {
     async fn beat(&self) -> Result<(), Failure> {
-        let closed = format!("{}.", self.worker);
+        let closed = closed(&self.worker);
         let mut dead = self.core.beat(&self.worker, false).await?;
         if dead.is_none() && self.is_closed() {
             dead = self.core.beat(&closed, false).await?;
@@ -167,7 +172,7 @@ impl Core {
     pub(super) async fn leave(&self, worker: &str) -> Result<(), Failure> {
         let mut commands = redis::pipe();
         let leave = commands.cmd("ZREM").arg(&self.keys.workers);
-        leave.arg(worker).arg(format!("{worker}."));
+        leave.arg(worker).arg(closed(worker));
         self.link.pipeline_again(&commands).await.map(drop)
     }
 
@@ -179,7 +184,7 @@ impl Core {
     /// Puts back what a request took whose answer was lost, as soon as Redis answers again.
     pub(super) async fn reclaim(self: Arc<Self>, worker: String, tags: Vec<String>) {
         loop {
-            let closed = format!("{worker}.");
+            let closed = closed(&worker);
             let keys = [self.keys.workers.as_bytes()];
             let arguments = [worker.as_bytes(), closed.as_bytes()];
             // The request may still be on its way: from now on it takes nothing.

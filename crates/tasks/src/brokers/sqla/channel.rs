@@ -71,7 +71,19 @@ impl SqlaChannel {
         if ids.is_empty() {
             return Ok(());
         }
-        self.shared.database().await?.write(statements).await?;
+        let written = self.shared.database().await?.write(statements).await;
+        written.map_err(|error| {
+            if error.is_unchanged() {
+                return BrokerError::new(
+                    BrokerErrorKind::Unavailable,
+                    format!(
+                        "{}: this worker was silent for so long that others took over what it held",
+                        self.shared.database.place()
+                    ),
+                );
+            }
+            error.into()
+        })?;
         let mut taking = self.taking();
         for id in ids {
             taking.held.remove(id);
@@ -88,6 +100,12 @@ impl Channel for SqlaChannel {
         let ids = self.ids(tags)?;
         self.settle(&ids, vec![tables::done(&self.owner, &ids)])
             .await
+    }
+
+    async fn claim(&self, tags: &[u64]) -> Result<(), BrokerError> {
+        let ids = self.ids(tags)?;
+        let done = tables::done_early(&self.owner, &ids);
+        self.settle(&ids, vec![done]).await
     }
 
     async fn requeue(&self, tags: &[u64]) -> Result<(), BrokerError> {

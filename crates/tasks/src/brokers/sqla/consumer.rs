@@ -136,7 +136,10 @@ impl Taker {
         let due = seen.next().flatten();
         let now = milliseconds(Duration::ZERO);
         if due.is_some_and(|due| due <= now) {
-            database.write(tables::restore(now)).await?;
+            // A clock that was set, or a machine that slept, ends no lease of who is awake again.
+            let mut restore = vec![tables::renew(&self.channel.owner, milliseconds(LEASE))];
+            restore.extend(tables::restore(now));
+            database.write(restore).await?;
             self.channel.shared.changed.notify_waiters();
             are_waiting = true;
         }
@@ -238,7 +241,8 @@ impl Taker {
         let mut row = row.into_iter();
         let tag = row.next()?.int()?.try_into().ok()?;
         let queue = self.ids.get(&row.next()?.int()?)?.clone();
-        let payload = row.next()?.text()?;
+        let payload = row.next()?.bytes()?;
+        let payload = String::from_utf8_lossy(&payload);
         let version = row.next()?.int()?;
         let Opened {
             message,
@@ -252,7 +256,7 @@ impl Taker {
             exchange,
             routing_key,
             redelivered: redelivered || version > 1,
-            deliveries: u32::try_from(version - 1).ok(),
+            deliveries: u32::try_from(version.saturating_sub(1)).ok(),
             message,
         })
     }

@@ -20,7 +20,7 @@ use super::{
     Broker, BrokerError, BrokerErrorKind, BrokerInfo, ConsumeOptions, Consumer, Destination,
     Exchange, ExchangeKind, Queue,
 };
-use crate::database::{self, Database, DatabaseError, Value};
+use crate::database::{self, Database, DatabaseError, DatabaseErrorKind, Value};
 use crate::protocol::Message;
 
 /// Messages in an `SQLite` file that Rust and Python workers share, without a server.
@@ -252,10 +252,10 @@ fn milliseconds(after: Duration) -> i64 {
 
 impl From<DatabaseError> for BrokerError {
     fn from(error: DatabaseError) -> Self {
-        let kind = if error.is_configuration() {
-            BrokerErrorKind::Configuration
-        } else {
-            BrokerErrorKind::Unavailable
+        let kind = match error.kind() {
+            DatabaseErrorKind::Unavailable => BrokerErrorKind::Unavailable,
+            DatabaseErrorKind::Refused => BrokerErrorKind::Refused,
+            DatabaseErrorKind::Configuration => BrokerErrorKind::Configuration,
         };
         Self::new(kind, error.to_string()).with_source(error)
     }

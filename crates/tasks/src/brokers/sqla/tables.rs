@@ -116,7 +116,8 @@ pub(super) fn take_away(queues: &[i64], most: i64) -> Vec<Statement> {
     vec![taken]
 }
 
-pub(super) const TAKEN: &[Column] = &[Column::Int, Column::Int, Column::Text, Column::Int];
+/// The payload as bytes: a file takes anything for a text.
+pub(super) const TAKEN: &[Column] = &[Column::Int, Column::Int, Column::Bytes, Column::Int];
 
 pub(super) fn done(owner: &str, ids: &[i64]) -> Statement {
     let places = places(ids.len());
@@ -125,6 +126,22 @@ pub(super) fn done(owner: &str, ids: &[i64]) -> Statement {
     ))
     .with(owner)
     .with_all(ids.iter().copied())
+}
+
+/// The same of what begins now: all of it, or nothing where some is not held any more.
+pub(super) fn done_early(owner: &str, ids: &[i64]) -> Statement {
+    let places = places(ids.len());
+    let held = format!("owner = ? AND id IN ({places})");
+    let all = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    Statement::new(format!(
+        "DELETE FROM quintette_unacked WHERE {held} AND (SELECT COUNT(*) FROM quintette_unacked WHERE {held}) = ?"
+    ))
+    .with(owner)
+    .with_all(ids.iter().copied())
+    .with(owner)
+    .with_all(ids.iter().copied())
+    .with(all)
+    .changing()
 }
 
 /// Holds on to what is held.

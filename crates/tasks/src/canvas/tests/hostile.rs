@@ -3,9 +3,11 @@
 use quintette_core::json::RawJson;
 use serde_json::json;
 
-use super::{add, app, tsum};
+use super::{add, add1, app, tsum};
+use crate::canvas::chord::{Part, part_done};
 use crate::canvas::{CanvasError, Given, Node, Planner, chain, chord, group};
-use crate::{Options, SendError, Signature};
+use crate::results::State;
+use crate::{Exception, Options, SendError, Signature};
 
 fn send(signature: &Signature) -> Result<usize, SendError> {
     let app = app(true);
@@ -138,4 +140,72 @@ fn what_python_adds_to_a_signature_is_kept() {
     let text = r#"{"task":"shop.add","args":[1],"kwargs":{},"options":{"x":1e400},"subtask_type":null,"immutable":false,"chord_size":3,"later":[1]}"#;
     let signature = Signature::from_json(&RawJson::parse(text).unwrap()).unwrap();
     assert_eq!(signature.to_json().unwrap().as_str(), text);
+}
+
+/// Chords whose bodies are parts of the next one.
+#[test]
+fn a_failure_passes_through_chords_within_chords_and_not_through_the_stack() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
+    let app = app(true);
+    let counter = app.results().unwrap().chords().unwrap();
+    let mut body = json!({"task": "shop.last", "options": {"task_id": "last"}});
+    for level in 0..440 {
+        let group = format!("g{level}");
+        runtime.block_on(counter.set_size(&group, 1)).unwrap();
+        body = json!({"task": "shop.body", "options": {"task_id": level.to_string(), "group_id": group, "chord": body}});
+    }
+    runtime.block_on(counter.set_size("g", 1)).unwrap();
+    let part = Part {
+        group: "g".to_owned(),
+        index: None,
+        task_id: "first".to_owned(),
+        body: Signature::from_json(&RawJson::parse(&body.to_string()).unwrap()).unwrap(),
+        state: State::Failure,
+        result: Exception::new("ValueError", "x").to_json(),
+    };
+    let handle = app.clone();
+    // On a thread of the runtime, whose stack is smaller than the test's.
+    let done = runtime.spawn(async move { part_done(&handle, part).await });
+    runtime.block_on(done).unwrap().unwrap();
+    let last = runtime.block_on(app.results().unwrap().load("last"));
+    assert_eq!(last.unwrap().unwrap().status, State::Failure);
+}
+
+#[test]
+fn a_small_canvas_does_not_grow_beyond_memory() {
+    let body = Signature::new("shop.body")
+        .args(("x".repeat(1 << 20),))
+        .unwrap();
+    let parts = std::iter::repeat_n(Signature::new("a"), 5_000);
+    let error = send(&chord(parts, body).unwrap()).unwrap_err();
+    assert!(
+        matches!(error, SendError::Canvas(CanvasError::TooHeavy)),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_call_of_nothing_is_not_sent() {
+    assert!(send(&Signature::new("")).is_err());
+}
+
+#[test]
+fn a_long_chain_is_sent_step_by_step_and_not_through_the_stack() {
+    let steps = chain(std::iter::repeat_n(add1(1), 50_000)).unwrap();
+    let sent = std::thread::Builder::new()
+        .stack_size(2 << 20)
+        .spawn(move || {
+            let app = app(true);
+            let mut planner = Planner::new(&app);
+            let node = Node::read(steps).unwrap();
+            let given = Given::one(&RawJson::from(1));
+            let result = planner.apply(node, &given, &Options::default()).unwrap();
+            let written = result.to_value();
+            drop(result);
+            (planner.finish().calls.len(), written.is_array())
+        });
+    assert_eq!(sent.unwrap().join().unwrap(), (1, true));
 }

@@ -200,3 +200,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_read_can_be_written_however_deep_it_is() {
+    for depth in [100, 200, 880] {
+        let deep = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let text = format!(r#"[[],{{}},{{"callbacks":[{{"task":"a","args":{deep}}}]}}]"#);
+        let body = Body::parse(&RawJson::parse(&text).unwrap()).unwrap();
+        let again = body
+            .to_json()
+            .unwrap_or_else(|error| panic!("{depth}: {error}"));
+        assert_eq!(Body::parse(&again).unwrap(), body);
+    }
+}

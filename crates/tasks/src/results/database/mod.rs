@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use self::blob::Form;
 use super::polling::Stored;
 use super::{ResultBackend, ResultError, ResultErrorKind, StoreContext, TaskMeta};
-use crate::database::{self, Column, Database, DatabaseError, Statement, Value};
+use crate::database::{self, Column, Database, DatabaseError, DatabaseErrorKind, Statement, Value};
 
 const TASKS: &str = "celery_taskmeta";
 const GROUPS: &str = "celery_tasksetmeta";
@@ -160,6 +160,12 @@ fn from_json(value: &Json) -> RawJson {
 }
 
 fn read_row(id: &str, row: Vec<Value>) -> Result<TaskMeta, ResultError> {
+    if row.iter().any(Value::is_unreadable) {
+        return Err(ResultError::new(
+            ResultErrorKind::Corrupt,
+            format!("the row of the task {id:?} in {TASKS} holds what its columns do not allow"),
+        ));
+    }
     let mut row = row.into_iter();
     let mut next = || row.next().unwrap_or(Value::Text(None));
     let mut meta = TaskMeta::new(id, super::State::Pending, super::meta::null());
@@ -336,10 +342,10 @@ pub(super) async fn delete_older(
 
 impl From<DatabaseError> for ResultError {
     fn from(error: DatabaseError) -> Self {
-        let kind = if error.is_configuration() {
-            ResultErrorKind::Configuration
-        } else {
-            ResultErrorKind::Unavailable
+        let kind = match error.kind() {
+            DatabaseErrorKind::Unavailable => ResultErrorKind::Unavailable,
+            DatabaseErrorKind::Refused => ResultErrorKind::Refused,
+            DatabaseErrorKind::Configuration => ResultErrorKind::Configuration,
         };
         Self::new(kind, error.to_string()).with_source(error)
     }

@@ -132,6 +132,12 @@ fn parse(content_type: Option<&str>, text: Option<String>) -> Result<RawJson, Re
 }
 
 fn read_row(id: &str, row: Vec<Value>) -> Result<TaskMeta, ResultError> {
+    if row.iter().any(Value::is_unreadable) {
+        return Err(ResultError::new(
+            ResultErrorKind::Corrupt,
+            format!("the row of the task {id:?} in {TASKS} holds what its columns do not allow"),
+        ));
+    }
     let mut row = row.into_iter();
     let mut next = || row.next().unwrap_or(Value::Text(None));
     let mut meta = TaskMeta::new(id, State::Pending, null());

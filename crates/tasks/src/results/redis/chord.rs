@@ -26,20 +26,59 @@ const DEPTH: usize = 32;
 /// How many claims are remembered; each is of use for seconds.
 const CLAIMS: usize = 4096;
 
-/// The tokens of chords whose bodies are this process' to send.
+/// The tokens by which the server knows who sends a chord's body.
 #[derive(Debug, Default)]
-pub(super) struct Claims(Mutex<HashMap<String, String>>);
+pub(super) struct Claims(Mutex<Tokens>);
+
+#[derive(Debug, Default)]
+struct Tokens {
+    /// Of parts that are to be counted again, by group and task: the server may have heard of them.
+    unsure: HashMap<(String, String), String>,
+    /// Of chords whose bodies are this process' to send, with the part that found them complete.
+    ours: HashMap<String, (String, String)>,
+}
 
 impl Claims {
-    fn remember(&self, group: &str, token: String) {
-        let mut claims = self.lock();
-        if claims.len() >= CLAIMS {
-            claims.clear();
+    /// The token of a part; of one that is counted again, the same.
+    fn begin(&self, part: &ChordPart<'_>) -> String {
+        let mut tokens = self.lock();
+        if tokens.unsure.len() >= CLAIMS {
+            tokens.unsure.clear();
         }
-        claims.insert(group.to_owned(), token);
+        let key = (part.group.to_owned(), part.task_id.to_owned());
+        let token = tokens.unsure.entry(key);
+        token
+            .or_insert_with(|| Uuid::new_v4().simple().to_string())
+            .clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, String>> {
+    /// The server has answered.
+    fn counted(&self, part: &ChordPart<'_>, token: String, is_ours: bool) {
+        let mut tokens = self.lock();
+        let (group, task_id) = (part.group.to_owned(), part.task_id.to_owned());
+        tokens.unsure.remove(&(group.clone(), task_id.clone()));
+        if is_ours {
+            if tokens.ours.len() >= CLAIMS {
+                tokens.ours.clear();
+            }
+            tokens.ours.insert(group, (task_id, token));
+        }
+    }
+
+    /// The body could not be sent: the part is to be counted again.
+    fn give_back(&self, group: &str) {
+        let mut tokens = self.lock();
+        if let Some((task_id, token)) = tokens.ours.remove(group) {
+            tokens.unsure.insert((group.to_owned(), task_id), token);
+        }
+    }
+
+    fn end(&self, group: &str) -> Option<String> {
+        let ended = self.lock().ours.remove(group);
+        ended.map(|(_, token)| token)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tokens> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -64,22 +103,23 @@ impl ChordCounter for Core {
     }
 
     async fn part_done(&self, part: &ChordPart<'_>) -> Result<ChordProgress, ResultError> {
-        let token = Uuid::new_v4().simple().to_string();
+        let token = self.claims.begin(part);
         let answer = self.count_part(part, &token).await;
         let answer = answer.map_err(|failure| error("count a part of a chord", failure))?;
         let Value::Array(answer) = answer else {
             return Err(error("count a part of a chord", Failure::unexpected()));
         };
         let mut answer = answer.into_iter();
-        if answer.next() != Some(Value::Int(1)) {
+        let is_complete = answer.next() == Some(Value::Int(1));
+        self.claims.counted(part, token, is_complete);
+        if !is_complete {
             return Ok(ChordProgress::Waiting);
         }
-        self.claims.remember(part.group, token);
         let (saved, entries) = (answer.next(), answer.next());
         if let Some(Value::BulkString(saved)) = saved {
-            return Ok(ChordProgress::Complete(
-                self.join(part.group, &saved).await?,
-            ));
+            let joined = self.join(part.group, &saved).await;
+            let joined = joined.inspect_err(|_| self.claims.give_back(part.group))?;
+            return Ok(ChordProgress::Complete(joined));
         }
         let Some(Value::Array(entries)) = entries else {
             return Err(error("count a part of a chord", Failure::unexpected()));
@@ -90,8 +130,12 @@ impl ChordCounter for Core {
             .ok_or_else(|| corrupt(part.group))
     }
 
+    fn give_back(&self, group: &str) {
+        self.claims.give_back(group);
+    }
+
     async fn finish(&self, group: &str) -> Result<(), ResultError> {
-        let Some(token) = self.claims.lock().remove(group) else {
+        let Some(token) = self.claims.end(group) else {
             return Ok(());
         };
         let key = self.group(group);

@@ -219,7 +219,7 @@ impl ResultBackend for RedisResults {
 fn error(doing: &str, failure: Failure) -> ResultError {
     let kind = match failure.kind {
         FailureKind::Unavailable => ResultErrorKind::Unavailable,
-        FailureKind::Refused => ResultErrorKind::Corrupt,
+        FailureKind::Refused => ResultErrorKind::Refused,
         FailureKind::Configuration => ResultErrorKind::Configuration,
     };
     ResultError::new(kind, format!("{doing}: {failure}")).with_source(failure)

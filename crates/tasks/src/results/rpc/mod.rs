@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use quintette_core::json::RawJson;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::{ResultBackend, ResultError, ResultErrorKind, StoreContext, TaskMeta};
 use crate::brokers::{Broker, BrokerError, BrokerErrorKind, Destination, Exchange, Queue};
@@ -20,9 +20,6 @@ use replies::Replies;
 
 /// How long the queue outlives its client's connection.
 const LINGERS: Duration = Duration::from_mins(10);
-
-/// How often a result is sent again where the broker cannot be reached, a second apart. As Celery's.
-const RETRIES: usize = 20;
 
 /// Results as messages to the client that sent the task, over the broker. Celery's `rpc://`.
 ///
@@ -74,7 +71,7 @@ impl RpcResults {
         } = &*self.inner;
         let consumer = replies::consume(&**broker, queue)
             .await
-            .map_err(|error| unavailable("reading results", error))?;
+            .map_err(|error| failure("reading results", error))?;
         *reading = Some(tokio::spawn(replies::read(
             Arc::clone(replies),
             Arc::clone(broker),
@@ -106,20 +103,8 @@ impl ResultBackend for RpcResults {
             ..Destination::default()
         };
         let message = reply(meta, request);
-        let mut left = RETRIES;
-        loop {
-            match self.inner.broker.publish(&message, &to).await {
-                Ok(()) => return Ok(()),
-                Err(error) if left > 0 && error.kind() == BrokerErrorKind::Unavailable => {
-                    left -= 1;
-                    sleep(Duration::from_secs(1)).await;
-                }
-                Err(error) => {
-                    let doing = format!("sending the result of {}", meta.task_id);
-                    return Err(unavailable(&doing, error));
-                }
-            }
-        }
+        let sent = self.inner.broker.publish(&message, &to).await;
+        sent.map_err(|error| failure(&format!("sending the result of {}", meta.task_id), error))
     }
 
     async fn before_sending(&self) -> Result<(), ResultError> {
@@ -177,8 +162,13 @@ fn reply(meta: &TaskMeta, request: &StoreContext) -> Message {
     message
 }
 
-fn unavailable(doing: &str, error: BrokerError) -> ResultError {
-    ResultError::new(ResultErrorKind::Unavailable, format!("{doing}: {error}")).with_source(error)
+fn failure(doing: &str, error: BrokerError) -> ResultError {
+    let kind = match error.kind() {
+        BrokerErrorKind::Unavailable => ResultErrorKind::Unavailable,
+        BrokerErrorKind::Configuration => ResultErrorKind::Configuration,
+        _ => ResultErrorKind::Refused,
+    };
+    ResultError::new(kind, format!("{doing}: {error}")).with_source(error)
 }
 
 fn no_groups() -> ResultError {

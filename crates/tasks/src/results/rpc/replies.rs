@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use crate::brokers::{Broker, BrokerError, ConsumeOptions, Consumer, Delivery, Queue};
+use crate::results::memory::lifetime;
 use crate::results::{State, TaskMeta};
 
 /// What has come, and who waits for more.
@@ -25,7 +26,7 @@ impl Replies {
         Self {
             metas: Cache::builder()
                 .max_capacity(Self::MOST)
-                .time_to_live(expires.unwrap_or(Duration::from_hours(8760)))
+                .time_to_live(lifetime(expires))
                 .build(),
             waiting: Mutex::default(),
         }

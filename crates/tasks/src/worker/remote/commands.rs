@@ -15,6 +15,9 @@ use crate::brokers::{Exchange, ExchangeKind, Queue};
 use crate::error::Exception;
 use crate::results::{State, StoreContext, TaskMeta};
 
+/// Up to which remote control lets a pool grow: with as many, a worker would take whatever its queues hold into its memory.
+const MOST_AT_ONCE: usize = 10_000;
+
 #[expect(
     clippy::unnecessary_wraps,
     reason = "an answer; other commands have none"
@@ -39,13 +42,10 @@ pub(super) async fn obey(
 ) -> Option<Value> {
     let handle = &remote.handle;
     let text = |name: &str| arguments.get(name).and_then(Value::as_str);
-    let count = |name: &str| {
-        arguments
-            .get(name)
-            .and_then(Value::as_u64)
-            .unwrap_or(1)
-            .try_into()
-            .unwrap_or(1)
+    // Celery's default is one. What is no number from 0 is nobody's wish.
+    let count = |name: &str| match arguments.get(name) {
+        None | Some(Value::Null) => Some(1),
+        Some(count) => count.as_u64().and_then(|count| count.try_into().ok()),
     };
     match method {
         "revoke" => {
@@ -69,14 +69,24 @@ pub(super) async fn obey(
             Some(Value::Null)
         }
         "hello" => hello(remote, &arguments).await,
-        "pool_grow" => {
-            handle.pool_grow(count("n"));
-            ok("pool will grow")
-        }
-        "pool_shrink" => {
-            handle.pool_shrink(count("n"));
-            ok("pool will shrink")
-        }
+        "pool_grow" | "pool_shrink" => match (method, count("n")) {
+            (_, None) => not_ok("n is no number of tasks"),
+            ("pool_grow", Some(n))
+                if handle.state.concurrency().saturating_add(n) > MOST_AT_ONCE =>
+            {
+                not_ok(format!(
+                    "no worker runs more than {MOST_AT_ONCE} tasks at once"
+                ))
+            }
+            ("pool_grow", Some(n)) => {
+                handle.pool_grow(n);
+                ok("pool will grow")
+            }
+            (_, Some(n)) => {
+                handle.pool_shrink(n);
+                ok("pool will shrink")
+            }
+        },
         "shutdown" => {
             warn!("told to shut down by remote control");
             handle.shutdown(Shutdown::Warm);
@@ -201,7 +211,8 @@ fn rate_limit(remote: &Remote, task: Option<&str>, rate: Option<&Value>) -> Opti
     let rate = match rate {
         Some(Value::String(rate)) if !rate.is_empty() => rate.clone(),
         Some(Value::Number(rate)) => rate.to_string(),
-        _ => "0".to_owned(),
+        None | Some(Value::Null | Value::String(_)) => "0".to_owned(),
+        Some(other) => other.to_string(),
     };
     match remote.handle.rate_limit(task, &rate) {
         Ok(()) if rate == "0" => ok("rate limit disabled successfully"),

@@ -113,12 +113,13 @@ fn described(event: &Event<'_>) -> (&'static str, Value) {
 
 fn received(request: &Request) -> Value {
     let headers = &request.headers;
-    let (args, kwargs) = printed(&request.arguments);
+    let args = headers.argsrepr.as_deref().map(shortened);
+    let kwargs = headers.kwargsrepr.as_deref().map(shortened);
     json!({
         "uuid": request.id(),
         "name": request.name(),
-        "args": headers.argsrepr.clone().unwrap_or(args),
-        "kwargs": headers.kwargsrepr.clone().unwrap_or(kwargs),
+        "args": args.unwrap_or_else(|| args_repr(&request.arguments.args)),
+        "kwargs": kwargs.unwrap_or_else(|| printed(&request.arguments)),
         "root_id": request.root_id(),
         "parent_id": headers.parent_id,
         "retries": headers.retries,
@@ -127,16 +128,14 @@ fn received(request: &Request) -> Value {
     })
 }
 
-fn printed(arguments: &Arguments) -> (String, String) {
-    (
-        args_repr(&arguments.args),
-        kwargs_repr(
-            arguments
-                .kwargs
-                .iter()
-                .map(|(name, value)| (&**name, value)),
-        ),
-    )
+fn printed(arguments: &Arguments) -> String {
+    let kwargs = arguments.kwargs.iter();
+    kwargs_repr(kwargs.map(|(name, value)| (&**name, value)))
+}
+
+/// What a sender says of the arguments: many events wait in memory, and a monitor needs no more.
+fn shortened(text: &str) -> String {
+    text[..text.floor_char_boundary(2 * LONGEST)].to_owned()
 }
 
 fn failure(request: &Request, exception: &Exception) -> Value {

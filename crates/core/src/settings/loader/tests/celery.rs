@@ -21,6 +21,9 @@ fn every_setting_of_celery_is_read_from_toml_by_its_name() {
         CELERY_TIMEZONE = "Asia/Seoul"
         CELERY_TASK_DEFAULT_QUEUE = "shop"
         CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+        CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
+        CELERY_TASK_CREATE_MISSING_QUEUE_TYPE = "quorum"
+        CELERY_TASK_CREATE_MISSING_QUEUE_EXCHANGE_TYPE = "fanout"
         CELERY_TASK_ROUTES = [["reports.*", "slow"], ["mail", { queue = "mail", priority = 3 }]]
         CELERY_TASK_QUEUE_MAX_PRIORITY = 9
         CELERY_TASK_DEFAULT_PRIORITY = 5
@@ -64,7 +67,11 @@ fn every_setting_of_celery_is_read_from_toml_by_its_name() {
     assert_eq!(settings.max_body_size, 1_000);
     assert_eq!(settings.timezone, chrono_tz::Asia::Seoul);
     assert_eq!(settings.task_default_queue, "shop");
-    assert!(settings.quorum_queues);
+    assert_eq!(settings.task_default_queue_type, "quorum");
+    assert_eq!(settings.task_default_exchange_type, "topic");
+    assert_eq!(settings.task_create_missing_queue_type, "quorum");
+    let missing = settings.task_create_missing_queue_exchange_type.as_deref();
+    assert_eq!(missing, Some("fanout"));
     assert_eq!(settings.route("reports.sales").unwrap()["queue"], "slow");
     assert_eq!(settings.route("mail").unwrap()["priority"], 3);
     assert!(settings.route("other").is_none());
@@ -118,6 +125,7 @@ fn a_wrong_value_and_an_unknown_name_are_told_without_secrets() {
         ("CELERY_TASK_TIME_LIMIT", "-1"),
         ("CELERY_TASK_DEFAULT_RATE_LIMIT", "10/day"),
         ("CELERY_TASK_DEFAULT_QUEUE_TYPE", "stream"),
+        ("CELERY_TASK_DEFAULT_EXCHANGE_TYPE", "headers"),
         ("CELERY_TASK_ROUTES", "7"),
         ("CELERY_WORKER_POOL", "gevent"),
         ("CELERY_BIN", "/usr/bin/celery"),
@@ -127,6 +135,7 @@ fn a_wrong_value_and_an_unknown_name_are_told_without_secrets() {
         "CELERY_TASK_TIME_LIMIT",
         "10/m",
         "quorum",
+        "fanout",
         "reports.*",
     ] {
         assert!(wrong.contains(part), "{part}: {wrong}");
