@@ -12,6 +12,7 @@ const QUORUM: &str = "QUINTETTE_FAULTS_QUORUM";
 const RESULTS: &str = "QUINTETTE_FAULTS_RESULTS";
 const VISIBILITY: &str = "QUINTETTE_FAULTS_VISIBILITY";
 const CONCURRENCY: &str = "QUINTETTE_FAULTS_CONCURRENCY";
+const DELIVERY_LIMIT: &str = "QUINTETTE_FAULTS_DELIVERY_LIMIT";
 
 /// A broker, a queue of it, and what the settings say beside them.
 #[derive(Clone, Debug)]
@@ -23,6 +24,7 @@ pub(crate) struct Site {
     pub(crate) visibility: Duration,
     /// How many tasks each worker runs at once.
     pub(crate) concurrency: usize,
+    pub(crate) delivery_limit: u32,
 }
 
 impl Site {
@@ -34,6 +36,7 @@ impl Site {
             results: None,
             visibility: Duration::from_hours(1),
             concurrency: 8,
+            delivery_limit: 5,
         }
     }
 
@@ -56,6 +59,7 @@ impl Site {
             "quorum".clone_into(&mut settings.task_default_queue_type);
         }
         settings.visibility_timeout = self.visibility;
+        settings.worker_delivery_limit = Some(self.delivery_limit);
         App::new(settings).unwrap()
     }
 
@@ -63,6 +67,7 @@ impl Site {
         command.env(URL, &self.url).env(QUEUE, &self.queue);
         command.env(VISIBILITY, self.visibility.as_millis().to_string());
         command.env(CONCURRENCY, self.concurrency.to_string());
+        command.env(DELIVERY_LIMIT, self.delivery_limit.to_string());
         if self.quorum {
             command.env(QUORUM, "1");
         }
@@ -81,6 +86,7 @@ impl Site {
             results: var(RESULTS),
             visibility: Duration::from_millis(var(VISIBILITY)?.parse().unwrap()),
             concurrency: var(CONCURRENCY)?.parse().unwrap(),
+            delivery_limit: var(DELIVERY_LIMIT)?.parse().unwrap(),
         })
     }
 }
