@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::book::{Book, Kind};
+use crate::redis::ask_at;
 use crate::site::Site;
 use crate::workers::{EARLY, LATE, Workers};
 use crate::{PATIENCE, until};
@@ -105,7 +106,15 @@ impl Load {
 
     /// Sends no more, waits until all has run and nothing is left, and closes the books. `site` is the way to the broker that does not fail.
     pub(crate) async fn close(self, site: &Site, workers: Workers) -> Report {
-        self.close_but(site, workers, &HashSet::new(), async || true)
+        let nothing_is_held = async || {
+            if site.url.starts_with("redis") {
+                return ask_at::<u64>(&site.url, &["HLEN", "unacked"]).await == 0;
+            }
+            // RabbitMQ does not tell. What came again of a task that was running is looked at once more a second later.
+            sleep(Duration::from_secs(3)).await;
+            true
+        };
+        self.close_but(site, workers, &HashSet::new(), nothing_is_held)
             .await
     }
 

@@ -15,7 +15,7 @@ pub(crate) async fn ask<T: redis::FromRedisValue>(redis: &Redis, words: &[&str])
     ask_at(&redis.url(), words).await
 }
 
-async fn ask_at<T: redis::FromRedisValue>(url: &str, words: &[&str]) -> T {
+pub(crate) async fn ask_at<T: redis::FromRedisValue>(url: &str, words: &[&str]) -> T {
     let client = redis::Client::open(url).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut command = redis::cmd(words[0]);

@@ -1,10 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing::warn;
 
 use crate::brokers::{BrokerError, BrokerErrorKind, Channel, Delivery, Queue};
@@ -13,6 +15,9 @@ use super::consumer::Source;
 use super::delayed;
 use super::publisher::Publisher;
 use super::url::Server;
+
+/// Longer than heartbeats take to notice that a connection is dead: whoever still waits for an answer then has none to expect.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The way back to the broker of one consumer.
 pub(super) struct AmqpChannel {
@@ -61,14 +66,14 @@ impl AmqpChannel {
         let (done, result) = oneshot::channel();
         // Where nobody works any more, the result is a sender that was dropped.
         let _ = self.commands.send(Command { what, done });
-        match result.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(Failed { kind, what })) => Err(BrokerError::new(kind, what)),
-            Err(_) => Err(BrokerError::new(
-                BrokerErrorKind::Unavailable,
-                format!("{}: the channel is closed", self.server),
-            )),
-        }
+        let reason = match timeout(PATIENCE, result).await {
+            Ok(Ok(Ok(()))) => return Ok(()),
+            Ok(Ok(Err(Failed { kind, what }))) => return Err(BrokerError::new(kind, what)),
+            Ok(Err(_)) => "the channel is closed".to_owned(),
+            Err(_) => format!("no answer within {} seconds", PATIENCE.as_secs()),
+        };
+        let what = format!("{}: {reason}", self.server);
+        Err(BrokerError::new(BrokerErrorKind::Unavailable, what))
     }
 
     pub(super) fn stop(&self, sources: Vec<Source>) {
