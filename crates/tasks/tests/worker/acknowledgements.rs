@@ -115,7 +115,7 @@ async fn what_waits_behind_long_tasks_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn short_tasks_are_acknowledged_ahead_and_a_warm_shutdown_loses_none() {
+async fn a_warm_shutdown_among_short_tasks_loses_none() {
     let site = Site::memory();
     let ran = Arc::new(AtomicUsize::new(0));
     let tasks = {
