@@ -114,6 +114,41 @@ async fn what_waits_behind_long_tasks_is_not_acknowledged() {
     worker.kill();
 }
 
+/// With a clock that stands still while tasks run, all of them are short.
+#[tokio::test(start_paused = true)]
+async fn behind_short_tasks_no_more_are_acknowledged_ahead_than_are_prefetched() {
+    let site = Site::memory().set(|settings| settings.worker_prefetch_multiplier = 3);
+    let begun = Arc::new(AtomicUsize::new(0));
+    let tasks = {
+        let begun = begun.clone();
+        Tasks::new().with(&EARLY, move |_: Context, ()| {
+            let before = begun.fetch_add(1, Ordering::SeqCst);
+            async move {
+                if before == 20 {
+                    std::future::pending::<()>().await;
+                }
+                Ok(1)
+            }
+        })
+    };
+    for number in 0..40 {
+        let id = number.to_string();
+        site.send(call("shop.early", ()).id(&id)).await;
+    }
+    let worker = Running::start(site.worker(tasks).concurrency(1));
+    until(
+        "three are acknowledged, and three more are held",
+        async || {
+            let reserved = worker.handle.state.reserved();
+            let ahead = reserved.iter().filter(|request| request.acknowledged());
+            begun.load(Ordering::SeqCst) == 21 && ahead.count() == 3 && reserved.len() == 6
+        },
+    )
+    .await;
+    worker.handle.shutdown(Shutdown::Cold);
+    worker.stop().await;
+}
+
 #[tokio::test]
 async fn a_warm_shutdown_among_short_tasks_loses_none() {
     let site = Site::memory();
