@@ -69,7 +69,7 @@ impl Acks {
     /// Acknowledges messages whose tasks have not begun, and returns whether the broker knows.
     ///
     /// Where it does not answer, they must not begin: meanwhile somebody else may have them. They go back, then.
-    pub(crate) async fn ack_now(&self, channel: &Arc<dyn Channel>, tags: &[u64]) -> bool {
+    pub(crate) async fn claim(&self, channel: &Arc<dyn Channel>, tags: &[u64]) -> bool {
         let Err(error) = channel.claim(tags).await else {
             return true;
         };

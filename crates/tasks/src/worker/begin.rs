@@ -176,7 +176,7 @@ async fn acknowledge(shared: Arc<Shared>, early: Vec<Open>) {
         waiting = others;
         let asked = group.len();
         let tags: Vec<u64> = group.iter().map(|open| open.request.held.tag).collect();
-        if shared.acks.ack_now(&channel, &tags).await {
+        if shared.acks.claim(&channel, &tags).await {
             group.retain(|open| {
                 open.request.held.acknowledged.store(true, Ordering::SeqCst);
                 // Two that a client sent with one id are two calls; one that the broker brings again is not.
